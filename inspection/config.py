@@ -1,0 +1,125 @@
+"""What a run can be told, and nothing else: unknown keys are refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
+
+
+class Strict(BaseModel):
+    """Base of every config section: frozen, no unknown keys, no silent coercion of text to numbers."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+
+class SyntheticConfig(Strict):
+    """What the generator draws (`inspection/data/synthetic.py`)."""
+
+    images_per_class: int = Field(120, ge=4, le=100_000)
+    size: int = Field(128, ge=32, le=2048)
+    near_duplicates: Fraction = 0.10
+    corrupt_files: int = Field(4, ge=0)
+    label_conflicts: int = Field(3, ge=0)
+    shuffle_labels: bool = False
+
+
+class DataConfig(Strict):
+    """Where the images are and how their labels are to be read."""
+
+    kind: Literal["synthetic", "folder", "mask_pairs", "voc"]
+    root: Path | None = None
+    ok_class: str | None = None
+    label_pattern: str | None = None
+    """Regular expression with one group, searched in the file's stem; overrides the reader's own label."""
+    mask_threshold: int = Field(128, ge=1, le=255)
+    synthetic: SyntheticConfig = SyntheticConfig()
+
+
+class ChecksConfig(Strict):
+    """The gate on the data."""
+
+    max_megapixels: float = Field(100.0, gt=0)
+    min_side: int = Field(16, ge=1)
+    min_images_per_class: int = Field(8, ge=2)
+    max_quarantined: Fraction = 0.25
+    data_docs: bool = False
+    """Also write Great Expectations' own pages (they load styles from the network)."""
+
+
+class SplitConfig(Strict):
+    """Grouped, stratified; the test set is frozen by the content of its groups."""
+
+    test: float = Field(0.25, gt=0, lt=0.9)
+    val: float = Field(0.15, gt=0, lt=0.9)
+    max_leak_rate: Fraction = 0.0
+
+
+class TeacherConfig(Strict):
+    """A frozen timm backbone and the head trained on its features."""
+
+    backbone: str = "resnet18"
+    weights: str = "none"
+    """`hub`, `none` (random), or the path of a local .safetensors file."""
+    pad_same: bool = False
+    """TensorFlow-style padding, for weights converted from there (timm's `pad_type="same"`)."""
+    image_size: int = Field(224, ge=32, le=1024)
+    batch_size: int = Field(32, ge=1)
+    head: Literal["auto", "linear", "mlp"] = "auto"
+
+
+class StudentConfig(Strict):
+    """The tiny network that ships."""
+
+    architecture: str = "plumbnet_s"
+    """A name of `inspection/models/registry.py` or `timm:<model>`."""
+    weights: str = "none"
+    """`none`, `hub`, or a local .safetensors file to start from (stated in the report)."""
+    image_size: int = Field(128, ge=32, le=1024)
+    resize: Literal["stretch", "pad", "crop"] = "stretch"
+    epochs: int = Field(40, ge=1)
+    batch_size: int = Field(64, ge=2)
+    learning_rate: float = Field(3e-3, gt=0)
+    weight_decay: float = Field(1e-4, ge=0)
+    distill_logits: Fraction = 0.5
+    distill_features: float = Field(0.1, ge=0)
+    distill_temperature: float = Field(3.0, gt=0)
+    label_smoothing: Fraction = 0.05
+    balance_classes: bool = True
+    patience: int = Field(12, ge=1)
+    checkpoint_every_steps: int = Field(0, ge=0)
+    """Also checkpoint inside an epoch, every so many steps (0: at epoch ends only)."""
+
+
+class GateConfig(Strict):
+    """Absolute floors; and never worse than the champion on the same frozen test set."""
+
+    min_accuracy: Fraction = 0.0
+    min_macro_f1: Fraction = 0.0
+    min_balanced_accuracy: Fraction = 0.0
+    max_loss_to_champion: Fraction = 0.0
+
+
+class MonitorConfig(Strict):
+    """When a batch in service counts as drifted (calibrated alarms come later)."""
+
+    p_value: float = Field(0.01, gt=0, lt=1)
+    min_images: int = Field(30, ge=5)
+
+
+class RunConfig(Strict):
+    """One file in `configs/`: one run you can name."""
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]{1,40}$")
+    seed: int = Field(7, ge=0)
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    data: DataConfig
+    checks: ChecksConfig = ChecksConfig()
+    split: SplitConfig = SplitConfig()
+    teacher: TeacherConfig = TeacherConfig()
+    student: StudentConfig = StudentConfig()
+    gate: GateConfig = GateConfig()
+    monitor: MonitorConfig = MonitorConfig()

@@ -1,0 +1,168 @@
+"""The one table about images: readers make it, checks annotate it, nothing else describes data."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from deploy.edge.files import written_aside
+from inspection.errors import DataError
+
+SPLITS = ("train", "val", "test")
+
+BOX = pa.struct(
+    [
+        ("x0", pa.float64()),
+        ("y0", pa.float64()),
+        ("x1", pa.float64()),
+        ("y1", pa.float64()),
+        ("label", pa.string()),
+    ]
+)
+"""A box in pixels, `x0 <= x < x1`, `y0 <= y < y1`, with the class of what it holds."""
+
+SCHEMA = pa.schema(
+    [
+        ("image_id", pa.string()),  # SHA-256 of the file's bytes; equal for byte copies
+        ("pixel_id", pa.string()),  # SHA-256 of shape and decoded pixels; null if undecodable
+        ("path", pa.string()),  # POSIX path relative to the root; unique
+        ("format", pa.string()),  # what the content is: jpeg, png …, whatever the name says
+        ("bytes", pa.int64()),
+        ("width", pa.int32()),
+        ("height", pa.int32()),
+        ("channels", pa.int8()),  # as stored; decoding always gives RGB
+        ("bit_depth", pa.int8()),
+        ("label", pa.string()),
+        ("boxes", pa.list_(BOX)),
+        ("mask_path", pa.string()),  # relative to the root
+        ("pair_id", pa.string()),
+        ("group", pa.string()),  # images that must share a split
+        ("split", pa.string()),  # train, val, test or null
+        ("camera", pa.string()),
+        ("line", pa.string()),
+        ("session", pa.string()),
+        ("captured_at", pa.timestamp("us", tz="UTC")),
+        ("source", pa.string()),  # the reader
+        ("label_source", pa.string()),  # where the label came from: folder, box, filename …
+        ("brightness", pa.float32()),  # deploy.edge.statistics, the same numbers as on the device
+        ("contrast", pa.float32()),
+        ("sharpness", pa.float32()),
+        ("quarantine", pa.string()),  # reason code; null = usable
+        ("detail", pa.string()),  # the sentence for people behind `quarantine`
+        ("warnings", pa.list_(pa.string())),  # "code: sentence", usable all the same
+    ]
+)
+COLUMNS = tuple(SCHEMA.names)
+
+
+@dataclass(frozen=True)
+class ImageIndex:
+    """A table with one row per image file, and the folder its paths are relative to.
+
+    `frame` always has exactly the columns of `SCHEMA`, a fresh 0..n-1 row index and unique paths. Treat it as read-only:
+    `with_columns` gives a changed copy.
+    """
+
+    root: Path
+    frame: pd.DataFrame
+
+    def __post_init__(self) -> None:
+        if tuple(self.frame.columns) != COLUMNS:
+            wrong = set(self.frame.columns) ^ set(COLUMNS)
+            raise DataError(f"an image index needs exactly the columns of its schema: {wrong}")
+        if self.frame["path"].duplicated().any():
+            path = self.frame.loc[self.frame["path"].duplicated(), "path"].iloc[0]
+            raise DataError(f"'{path}' is listed twice: each file may be read once")
+
+    @classmethod
+    def from_rows(cls, root: Path, rows: Sequence[dict[str, Any]]) -> ImageIndex:
+        """Build from dictionaries; absent keys become null, unknown keys are an error."""
+        for row in rows:
+            if unknown := set(row) - set(COLUMNS):
+                raise DataError(f"unknown index columns {sorted(unknown)}")
+        full = [{name: row.get(name) for name in COLUMNS} for row in rows]
+        return cls(root, _frame(pa.Table.from_pylist(full, schema=SCHEMA)))
+
+    @classmethod
+    def load(cls, path: Path) -> ImageIndex:
+        """Read what `save` wrote."""
+        table = pq.read_table(path)
+        root = (table.schema.metadata or {}).get(b"plumbline.root", b".").decode()
+        return cls(Path(root), _frame(table.cast(SCHEMA)))
+
+    def save(self, path: Path) -> None:
+        """Write Parquet, whole or not at all."""
+        table = self.table().replace_schema_metadata({b"plumbline.root": str(self.root).encode()})
+        with written_aside(path) as aside:
+            pq.write_table(table, aside)
+
+    def table(self) -> pa.Table:
+        """The Arrow table, exactly `SCHEMA`."""
+        rows = [
+            {name: _plain(value) for name, value in row.items()}
+            for row in self.frame.to_dict(orient="records")
+        ]
+        return pa.Table.from_pylist(rows, schema=SCHEMA)
+
+    def with_columns(self, **columns: Any) -> ImageIndex:
+        """A copy with some columns replaced (sequences aligned with the rows, or a scalar)."""
+        if unknown := set(columns) - set(COLUMNS):
+            raise DataError(f"unknown index columns {sorted(unknown)}")
+        return ImageIndex(self.root, self.frame.assign(**columns))
+
+    def where(self, mask: Any) -> ImageIndex:
+        """The rows for which the boolean `mask` holds, in order."""
+        return ImageIndex(self.root, self.frame.loc[mask].reset_index(drop=True))
+
+    def usable(self) -> ImageIndex:
+        """The rows that no check has quarantined."""
+        return self.where(self.frame["quarantine"].isna())
+
+    def split(self, name: str) -> ImageIndex:
+        """The usable rows of one split."""
+        return self.where((self.frame["split"] == name) & self.frame["quarantine"].isna())
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Sorted names of the labels of usable rows."""
+        return tuple(sorted(self.usable().frame["label"].dropna().unique()))
+
+    @property
+    def paths(self) -> list[Path]:
+        """Absolute paths of the files, in row order."""
+        return [self.root / path for path in self.frame["path"]]
+
+    def digest(self) -> str:
+        """Content address: what the images are and what is said of them, not where they lie."""
+        named = ["image_id", "label", "boxes", "mask_path", "group", "split", "quarantine"]
+        lines = sorted(
+            repr([_plain(row[name]) for name in named])
+            for row in self.frame[named].to_dict(orient="records")
+        )
+        return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+    def __len__(self) -> int:
+        return len(self.frame)
+
+
+def _frame(table: pa.Table) -> pd.DataFrame:
+    frame = table.to_pandas()
+    for name in ("boxes", "warnings"):
+        frame[name] = pd.Series(
+            [[] if value is None else list(value) for value in frame[name]], dtype=object
+        )
+    return frame
+
+
+def _plain(value: Any) -> Any:
+    """Pandas' several spellings of nothing, as None."""
+    if isinstance(value, list):
+        return [dict(item) if isinstance(item, dict) else item for item in value]
+    return None if pd.isna(value) else value

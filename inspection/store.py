@@ -1,0 +1,58 @@
+"""Where everything Plumbline makes is kept: one folder, named rooms."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Store:
+    """The folder of `PLUMBLINE_STORE`; nothing is created by looking."""
+
+    root: Path
+
+    @property
+    def features(self) -> Path:
+        """Content-addressed embeddings: image x weights x preprocessing."""
+        return self.root / "features"
+
+    @property
+    def synthetic(self) -> Path:
+        """Generated data sets, one folder per (config, seed)."""
+        return self.root / "synthetic"
+
+    @property
+    def checkpoints(self) -> Path:
+        """Students in training, one folder per content of their inputs."""
+        return self.root / "checkpoints"
+
+    @property
+    def test_sets(self) -> Path:
+        """Frozen test sets, one JSON per data set."""
+        return self.root / "test_sets"
+
+    @property
+    def bundles(self) -> Path:
+        """Finished bundles, one folder per digest."""
+        return self.root / "bundles"
+
+    @property
+    def runs(self) -> Path:
+        """One folder per run: its report and its exports."""
+        return self.root / "runs"
+
+    @property
+    def mlflow_database(self) -> Path:
+        """SQLite file of MLflow's tracking store and registry."""
+        return self.root / "mlflow.db"
+
+    @property
+    def mlflow_artifacts(self) -> Path:
+        """Files of MLflow runs."""
+        return self.root / "mlflow"
+
+    @property
+    def zenml(self) -> Path:
+        """ZenML's repository folder and state when the store is not the project's own."""
+        return self.root / "zenml"

@@ -1,0 +1,71 @@
+"""The device's package imports behind a wall: nothing but numpy, OpenCV, ONNX Runtime and the standard library."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+WALL = """
+import importlib, pkgutil, sys
+ALLOWED = {"numpy", "cv2", "onnxruntime", "deploy"} | set(sys.stdlib_module_names)
+HEAVY = set(%r)
+
+class Wall:
+    def find_spec(self, name, path=None, target=None):
+        top = name.split(".")[0]
+        if top in HEAVY:
+            raise ImportError(f"the edge reached for {name}")
+        return None
+
+sys.meta_path.insert(0, Wall())
+import deploy.edge
+for module in pkgutil.walk_packages(deploy.edge.__path__, "deploy.edge."):
+    importlib.import_module(module.name)
+%s
+OURS = {"inspection", "data_checks", "pipelines", "steps", "materializers"}
+ours = {name for name in sys.modules if name.split(".")[0] in OURS}
+ours |= {name for name in sys.modules if name.startswith(("deploy.export", "deploy.registry"))}
+assert not ours, ours
+"""
+
+HEAVY = [
+    "torch", "torchvision", "timm", "lightning", "zenml", "mlflow", "pandas", "pyarrow", "sklearn", "scipy", "onnx",
+    "pydantic", "yaml", "typer", "rich", "click", "matplotlib", "great_expectations", "evidently", "PIL",
+]  # fmt: skip
+
+
+def behind_the_wall(root: Path, extra: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", WALL % (HEAVY, extra)],
+        cwd=root,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_edge__imports_behind_the_wall(root: Path) -> None:
+    result = behind_the_wall(root, "")
+    assert result.returncode == 0, result.stderr
+
+
+def test_wall__stops_a_heavy_import(root: Path) -> None:
+    result = behind_the_wall(root, "import pandas")
+    assert "the edge reached for pandas" in result.stderr
+
+
+def test_data_checks__import_without_torch_and_zenml(root: Path) -> None:
+    program = WALL.split("import deploy.edge")[0] % (
+        ["torch", "torchvision", "timm", "zenml", "lightning"],
+    )
+    program += (
+        "import importlib, pkgutil, data_checks, inspection.data\n"
+        "for package in (data_checks, inspection.data):\n"
+        "    for module in pkgutil.walk_packages(package.__path__, package.__name__ + '.'):\n"
+        "        importlib.import_module(module.name)\n"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", program], cwd=root, capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 0, result.stderr
