@@ -66,7 +66,7 @@ COLUMNS = tuple(SCHEMA.names)
 class ImageIndex:
     """A table with one row per image file, and the folder its paths are relative to.
 
-    `frame` always has exactly the columns of `SCHEMA`, a fresh 0..n-1 row index and unique paths. Treat it as read-only:
+    `frame` always has exactly the columns of `SCHEMA`, a fresh 0..n-1 row index and unique paths. Read-only:
     `with_columns` gives a changed copy.
     """
 
@@ -153,7 +153,7 @@ class ImageIndex:
 
 
 def _frame(table: pa.Table) -> pd.DataFrame:
-    frame = table.to_pandas()
+    frame: pd.DataFrame = table.to_pandas()
     for name in ("boxes", "warnings"):
         frame[name] = pd.Series(
             [[] if value is None else list(value) for value in frame[name]], dtype=object
