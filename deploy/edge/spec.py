@@ -33,7 +33,8 @@ class Preprocessing:
     resize: Resize = "stretch"
 
     def __post_init__(self) -> None:
-        if not (8 <= self.height <= 4096 and 8 <= self.width <= 4096):
+        sides = (self.height, self.width)
+        if not all(type(side) is int and 8 <= side <= 4096 for side in sides):
             raise BundleError(
                 f"model input must be 8 to 4096 px a side, got {self.height} x {self.width}"
             )
@@ -55,8 +56,9 @@ class Decision:
 
     def __post_init__(self) -> None:
         for name in ("reject_at", "review_below"):
-            if not 0.0 <= getattr(self, name) <= 1.0:
-                raise BundleError(f"decision.{name} must lie in 0..1, got {getattr(self, name)}")
+            value = getattr(self, name)
+            if not isinstance(value, int | float) or not 0.0 <= value <= 1.0:
+                raise BundleError(f"decision.{name} must lie in 0..1, got {value}")
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,7 @@ class Manifest:
     schema_version: int = SCHEMA_VERSION
 
     def __post_init__(self) -> None:
+        _check_types(self)
         if self.schema_version != SCHEMA_VERSION:
             raise BundleError(
                 f"bundle schema {self.schema_version}, this runtime reads {SCHEMA_VERSION}: "
@@ -89,6 +92,11 @@ class Manifest:
             raise BundleError(f"classes must be two or more distinct names, got {self.classes}")
         if self.decision.ok_class is not None and self.decision.ok_class not in self.classes:
             raise BundleError(f"ok_class '{self.decision.ok_class}' is not among {self.classes}")
+        for name, low, high in (("temperature", 0.0, 1e6), ("golden_tolerance", 0.0, 0.1)):
+            if not low <= getattr(self, name) <= high:
+                raise BundleError(f"{name} must lie in {low}..{high}, got {getattr(self, name)}")
+        if self.embedding_size < 1:
+            raise BundleError(f"embedding_size must be 1 or more, got {self.embedding_size}")
         if self.model not in self.files:
             raise BundleError(f"the manifest lists no hash for its model '{self.model}'")
 
@@ -103,9 +111,9 @@ class Manifest:
 
     @classmethod
     def from_json(cls, data: bytes) -> Manifest:
-        """Parse strictly: unknown or missing keys are errors."""
+        """Parse strictly: unknown or missing keys, wrong types and NaN are errors."""
         try:
-            raw = json.loads(data)
+            raw = json.loads(data, parse_constant=_no_constant)
             return cls(
                 **{
                     **raw,
@@ -114,5 +122,34 @@ class Manifest:
                     "decision": Decision(**raw["decision"]),
                 }
             )
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise BundleError(f"manifest.json cannot be read ({error}): export again") from error
+
+
+_TYPES: Mapping[str, type | tuple[type, ...]] = {
+    "name": str,
+    "model": str,
+    "classes": tuple,
+    "preprocessing": Preprocessing,
+    "decision": Decision,
+    "temperature": (int, float),
+    "embedding_size": int,
+    "golden_tolerance": (int, float),
+    "files": Mapping,
+    "provenance": Mapping,
+    "schema_version": int,
+}
+
+
+def _check_types(manifest: Manifest) -> None:
+    """A manifest comes from outside: nothing in it is believed, least of all its types."""
+    wrong = [name for name, kind in _TYPES.items() if not isinstance(getattr(manifest, name), kind)]
+    if wrong:
+        raise BundleError(f"manifest: wrong type of {', '.join(wrong)}: export the bundle again")
+    texts = (*manifest.classes, *manifest.files, *manifest.files.values())
+    if not all(isinstance(text, str) for text in texts):
+        raise BundleError("manifest: classes, file names and hashes must be text: export it again")
+
+
+def _no_constant(name: str) -> float:
+    raise ValueError(f"{name} is no JSON number")

@@ -1,0 +1,142 @@
+"""ONNX Runtime on the CPU: the reference runtime, on every device.
+
+ONNX Runtime changes its provider silently in several places; all are closed here, and where the graph's nodes really
+run is read back from the session and reported.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime as ort
+from onnxruntime.capi import onnxruntime_pybind11_state as ort_state
+
+from deploy.edge.engines.base import EMBEDDING, INPUT, PROBABILITIES, Outputs, check_images
+from deploy.edge.errors import BundleError, EngineError
+
+PROVIDER = "CPUExecutionProvider"
+MAX_THREADS = 4
+"""Small graphs gain nothing beyond; the line's other programs need the rest."""
+
+# ONNX Runtime's exceptions share no base but Exception.
+_ORT_ERRORS: tuple[type[Exception], ...] = (
+    RuntimeError,
+    *(
+        kind
+        for kind in vars(ort_state).values()
+        if isinstance(kind, type) and issubclass(kind, Exception)
+    ),
+)
+
+
+class OnnxRuntimeCpu:
+    """An `Engine` over one ONNX file."""
+
+    name = "onnxruntime"
+
+    def __init__(self, model: Path, *, threads: int | None = None) -> None:
+        self.threads = threads if threads is not None else default_threads()
+        if self.threads < 1:
+            raise BundleError(f"threads must be 1 or more, got {threads}")
+        self._session = _open(model, self.threads)
+        self.height, self.width = _check_contract(self._session, model)
+
+    def run(self, images: npt.NDArray[np.uint8]) -> Outputs:
+        """Outputs for uint8 RGB (N, H, W, 3)."""
+        check_images(images, self.height, self.width)
+        feed = {INPUT: np.ascontiguousarray(images)}
+        try:
+            probabilities, embedding = self._session.run([PROBABILITIES, EMBEDDING], feed)
+        except _ORT_ERRORS as error:
+            raise EngineError(f"ONNX Runtime failed on {len(images)} images: {error}") from error
+        for name, output in ((PROBABILITIES, probabilities), (EMBEDDING, embedding)):
+            if output.ndim != 2 or len(output) != len(images) or output.dtype != np.float32:
+                raise EngineError(
+                    f"'{name}' is {output.dtype} {output.shape} for {len(images)} images, must be float32 (N, size): "
+                    "export the model again"
+                )
+        return Outputs(probabilities, embedding)
+
+    def describe(self) -> dict[str, Any]:
+        """Runtime, version, threads, input, and the provider of every node as the session reports it."""
+        return {
+            "engine": self.name,
+            "version": ort.__version__,
+            "threads": self.threads,
+            "input": [self.height, self.width, 3],
+            "placement": _placement(self._session),
+        }
+
+
+def default_threads() -> int:
+    """Cores this process may use, at most `MAX_THREADS`."""
+    allowed = getattr(os, "sched_getaffinity", None)
+    cores = len(allowed(0)) if allowed else os.cpu_count() or 1
+    return min(MAX_THREADS, cores)
+
+
+def _options(threads: int) -> ort.SessionOptions:
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_ALL
+    options.log_severity_level = 4  # its complaints come as exceptions too
+    # On shared cores spinning threads double the 95th percentile (measured; docs/decisions).
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
+    return options
+
+
+def _open(model: Path, threads: int) -> ort.InferenceSession:
+    if not model.is_file():
+        raise BundleError(f"no model file '{model}': is this a bundle?")
+    try:
+        session = ort.InferenceSession(
+            str(model), _options(threads), providers=[PROVIDER], enable_fallback=0
+        )
+    except _ORT_ERRORS as error:
+        reason = " ".join(str(error).split())
+        raise BundleError(
+            f"ONNX Runtime {ort.__version__} refuses '{model}' ({reason}): export it again"
+        ) from error
+    session.disable_fallback()
+    elsewhere = [name for name in _placement(session) if name != PROVIDER]
+    if elsewhere:
+        raise EngineError(
+            f"nodes were placed on {elsewhere} although only {PROVIDER} was asked for"
+        )
+    return session
+
+
+def _placement(session: ort.InferenceSession) -> dict[str, int]:
+    """Nodes per execution provider; empty where ONNX Runtime is too old to tell."""
+    report = getattr(session, "get_provider_graph_assignment_info", None)
+    nodes: dict[str, int] = {}
+    for part in report() if report else ():
+        nodes[part.ep_name] = nodes.get(part.ep_name, 0) + len(part.get_nodes())
+    return nodes
+
+
+def _check_contract(session: ort.InferenceSession, model: Path) -> tuple[int, int]:
+    """Height and width of the input, once the graph is what the contract says."""
+    inputs = session.get_inputs()
+    names = [value.name for value in inputs]
+    if names != [INPUT]:
+        raise BundleError(f"'{model}' takes {names}, the graph contract says ['{INPUT}']")
+    outputs = {value.name for value in session.get_outputs()}
+    if missing := {PROBABILITIES, EMBEDDING} - outputs:
+        raise BundleError(f"'{model}' gives {sorted(outputs)}, missing {sorted(missing)}")
+    shape = list(inputs[0].shape)
+    fixed = len(shape) == 4 and isinstance(shape[1], int) and isinstance(shape[2], int)
+    if inputs[0].type != "tensor(uint8)" or not fixed or shape[3] != 3:
+        raise BundleError(
+            f"'{model}' takes {inputs[0].type} {shape}, the graph contract says uint8 [N, height, width, 3]"
+        )
+    if isinstance(shape[0], int):
+        raise BundleError(f"'{model}' has a fixed batch of {shape[0]}: export with a dynamic batch")
+    return shape[1], shape[2]

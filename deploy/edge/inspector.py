@@ -1,0 +1,82 @@
+"""Decoded pixels in, a verdict out: the whole of what the device does to one image."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from deploy.edge.bundle import Bundle, open_bundle, self_test
+from deploy.edge.decide import Verdict, decide
+from deploy.edge.engines.base import Engine
+from deploy.edge.engines.registry import open_engine
+from deploy.edge.preprocess import preprocess
+from deploy.edge.statistics import ImageStatistics, image_statistics
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Milliseconds per stage."""
+
+    preprocess_ms: float
+    engine_ms: float
+    decide_ms: float
+    statistics_ms: float
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """Everything known about one image; `latency_ms` is preprocessing + engine + decision (decoding excluded).
+
+    `probabilities` float32 (C,), `embedding` float32 (D,).
+    """
+
+    verdict: Verdict
+    probabilities: npt.NDArray[np.float32]
+    embedding: npt.NDArray[np.float32]
+    statistics: ImageStatistics
+    latency_ms: float
+    timing: Timing
+
+
+@dataclass(frozen=True)
+class Inspector:
+    """A verified bundle in a running engine; `golden_gap` is the self-test's largest change of a probability."""
+
+    bundle: Bundle
+    engine: Engine
+    golden_gap: float
+
+    @classmethod
+    def open(
+        cls, folder: Path, *, engine: str = "onnxruntime", threads: int | None = None
+    ) -> Inspector:
+        """Verify every hash, load the engine, repeat the golden images; raises before the first image, or never."""
+        bundle = open_bundle(folder)
+        running = open_engine(engine, bundle.model, threads=threads)
+        return cls(bundle, running, self_test(bundle, running))
+
+    def inspect(self, pixels: npt.NDArray[np.uint8]) -> Inspection:
+        """What the model makes of one decoded image, uint8 RGB (H, W, 3)."""
+        manifest = self.bundle.manifest
+        start = time.perf_counter()
+        batch = preprocess(pixels, manifest.preprocessing)[None]
+        prepared = time.perf_counter()
+        outputs = self.engine.run(batch)
+        answered = time.perf_counter()
+        verdict = decide(outputs.probabilities[0], manifest.classes, manifest.decision)
+        decided = time.perf_counter()
+        statistics = image_statistics(pixels)
+        done = time.perf_counter()
+        marks = np.diff([start, prepared, answered, decided, done]) * 1e3
+        return Inspection(
+            verdict=verdict,
+            probabilities=outputs.probabilities[0],
+            embedding=outputs.embedding[0],
+            statistics=statistics,
+            latency_ms=(decided - start) * 1e3,
+            timing=Timing(*(float(stage) for stage in marks)),
+        )
