@@ -205,7 +205,7 @@ def _load_arrays(path: Path, names: tuple[str, ...]) -> dict[str, npt.NDArray[An
     try:
         with np.load(path, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in names}
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, KeyError, EOFError, MemoryError, zipfile.BadZipFile) as error:
         raise BundleError(f"'{path}' cannot be read ({error}): export the bundle again") from error
     bad = [
         name

@@ -6,7 +6,7 @@ Covered: PNG, JPEG, BMP, TIFF, WEBP. Knowing the size before decoding keeps a 12
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -165,20 +165,30 @@ def _tiff(data: bytes) -> Header:
     photometric = tiff.value(tags, tiff.PHOTOMETRIC, 1)
     channels = tiff.value(tags, tiff.SAMPLES, 1)
     depth = tiff.value(tags, tiff.BITS, 1)
+    _check_samples(tags, depth, (photometric, channels))
     colour = _TIFF_COLOURS.get(photometric, "rgb")
+    orientation = tiff.value(tags, tiff.ORIENTATION, 1)
+    width, height = tiff.value(tags, tiff.WIDTH), tiff.value(tags, tiff.HEIGHT)
+    alpha = tiff.EXTRA_SAMPLES in tags or (channels, colour) in ((2, "grey"), (4, "rgb"))
+    return Header("tiff", width, height, channels, depth, colour, alpha, orientation)
+
+
+def _check_samples(tags: Mapping[int, tiff.Tag], depth: int, layout: tuple[int, int]) -> None:
+    """Refuse what OpenCV decodes wrongly without a word; `layout` is (colour space, samples per pixel)."""
     if tiff.value(tags, tiff.SAMPLE_FORMAT, 1) != 1:
         raise ImageError(
             "undecodable",
             "TIFF samples are signed or float, which has no fixed scale: save as 8 or 16 bit",
         )
-    if depth > 8 and photometric not in (1, 2):
+    uneven = tiff.BITS in tags and len(set(tags[tiff.BITS].values)) > 1
+    if uneven or depth not in (1, 2, 4, 8, 16):
+        raise ImageError("undecodable", f"TIFF samples of {depth} bit: save as 8 or 16 bit")
+    usual = layout in ((1, 1), (2, 3), (2, 4)) and tiff.value(tags, tiff.PLANAR, 1) == 1
+    if depth == 16 and not usual:
         raise ImageError(
-            "undecodable", f"{depth}-bit TIFF in colour space {photometric}: save as RGB or grey"
+            "undecodable",
+            f"16-bit TIFF of {layout[1]} samples in colour space {layout[0]}: save as grey or RGB",
         )
-    orientation = tiff.value(tags, tiff.ORIENTATION, 1)
-    width, height = tiff.value(tags, tiff.WIDTH), tiff.value(tags, tiff.HEIGHT)
-    alpha = tiff.EXTRA_SAMPLES in tags
-    return Header("tiff", width, height, channels, depth, colour, alpha, orientation)
 
 
 def webp_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:

@@ -15,14 +15,16 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from deploy.edge.errors import UserError
 from deploy.edge.files import sync_folder
-from deploy.edge.inspector import Inspection
+
+if TYPE_CHECKING:  # who only reads a log needs neither OpenCV nor a runtime
+    from deploy.edge.inspector import Inspection
 
 SEGMENTS = "predictions-*.jsonl"
 MAX_BYTES = 64 * 2**20
@@ -147,7 +149,7 @@ class PredictionLog:
 def prediction_record(
     inspection: Inspection, *, image_id: str, path: str, model: str, now: datetime
 ) -> dict[str, Any]:
-    """The line that is logged; floats keep seven significant digits, as float32 does."""
+    """The line that is logged; float32 values are spelled as shortly as gives them back exactly."""
     return {
         "time": now.isoformat(timespec="milliseconds"),
         "image_id": image_id,
@@ -172,20 +174,26 @@ def read_predictions(folder: Path) -> Iterator[dict[str, Any]]:
     for segment in segments(folder):
         with segment.open("rb") as lines:
             for number, line in enumerate(lines, 1):
-                try:
-                    record = json.loads(line)
-                except ValueError as error:
-                    if not line.endswith(b"\n"):
-                        break  # the writer was killed in the middle of it
+                record = _parsed(line)
+                if record is not None:
+                    yield record
+                elif line.endswith(b"\n"):  # else the writer was killed in the middle of it
                     raise UserError(
-                        f"line {number} of '{segment}' is damaged ({error}): move that segment away"
-                    ) from error
-                yield record
+                        f"line {number} of '{segment}' is damaged: move that segment away"
+                    )
 
 
 def segments(folder: Path) -> list[Path]:
     """The log's files, oldest first."""
     return sorted(folder.glob(SEGMENTS), key=_number)
+
+
+def _parsed(line: bytes) -> dict[str, Any] | None:
+    try:
+        record = json.loads(line)
+    except ValueError:
+        return None
+    return record if isinstance(record, dict) else None
 
 
 def _last_segment(folder: Path) -> Path | None:
@@ -198,11 +206,11 @@ def _number(segment: Path | None) -> int:
 
 
 def _short(number: float) -> float:
-    return float(f"{number:.7g}")
+    return float(str(np.float32(number)))
 
 
 def _short_all(numbers: npt.NDArray[np.float32]) -> list[float]:
-    return [_short(number) for number in numbers.tolist()]
+    return [_short(number) for number in numbers]
 
 
 @contextlib.contextmanager

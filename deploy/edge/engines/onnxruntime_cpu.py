@@ -86,7 +86,7 @@ def _options(threads: int) -> ort.SessionOptions:
     options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_ALL
     options.log_severity_level = 4  # its complaints come as exceptions too
-    # On shared cores spinning threads double the 95th percentile (measured; docs/decisions).
+    # On shared cores, threads that spin while waiting double the 95th percentile and gain no median.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
     return options

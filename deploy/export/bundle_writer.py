@@ -1,0 +1,133 @@
+"""The finished bundle on the shelf: assembled aside, verified, repeated once, then renamed to its digest.
+
+Covered: equal inputs give the equal folder; what stands on the shelf has passed the device's own checks. Not covered:
+signatures (a later version of the manifest carries them).
+"""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from deploy.edge.bundle import Golden, open_bundle, self_test
+from deploy.edge.engines.registry import open_engine
+from deploy.edge.files import sha256_file
+from deploy.edge.shelf import put_up, workshop
+from deploy.edge.spec import (
+    CERTIFICATE,
+    DRIFT_REFERENCE,
+    GOLDEN_FOLDER,
+    GOLDEN_OUTPUTS,
+    MANIFEST,
+    Decision,
+    Manifest,
+    Preprocessing,
+)
+from deploy.export.certificate import Certificate
+from deploy.export.golden import TOLERANCE, encode_png
+from inspection.evaluation.answers import Answers
+from inspection.store import Store
+
+MODEL = "model.onnx"
+MAX_DRIFT_ROWS = 2000
+
+
+@dataclass(frozen=True)
+class BundleSpec:
+    """What the trainer decides about a bundle; `classes` in the order of the graph's probabilities.
+
+    `hashes` goes into manifest and certificate: digests of weights, licences, the code's fingerprint; JSON-able.
+    """
+
+    name: str
+    classes: tuple[str, ...]
+    preprocessing: Preprocessing
+    decision: Decision
+    temperature: float
+    test_digest: str
+    hashes: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class BundleParts:
+    """What is measured and made for it; `drift` are the validation images' answers."""
+
+    onnx: Path
+    golden: Golden
+    drift: Answers
+    certificate: Certificate
+    provenance: Mapping[str, Any]
+
+
+def write_bundle(store: Store, spec: BundleSpec, parts: BundleParts) -> Path:
+    """Put the bundle on `store.bundles` under its digest and give its folder; nothing is left if anything fails."""
+    with workshop(store.bundles) as bench:
+        folder = bench / "bundle"
+        _fill(folder, parts)
+        manifest = _manifest(folder, spec, parts)
+        (folder / MANIFEST).write_bytes(manifest.to_json())
+        folder = folder.rename(bench / manifest.digest)
+        self_test(open_bundle(folder), open_engine("onnxruntime", folder / MODEL))
+        return put_up(folder, store.bundles)
+
+
+def npz_bytes(**arrays: npt.NDArray[Any]) -> bytes:
+    """An .npz whose bytes depend on its arrays only: no times, no pickle."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in sorted(arrays):
+            member = io.BytesIO()
+            np.lib.format.write_array(
+                member, np.ascontiguousarray(arrays[name]), allow_pickle=False
+            )
+            entry = zipfile.ZipInfo(f"{name}.npy", date_time=(1980, 1, 1, 0, 0, 0))
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            archive.writestr(entry, member.getvalue())
+    return packed.getvalue()
+
+
+def _fill(folder: Path, parts: BundleParts) -> None:
+    (folder / GOLDEN_FOLDER).mkdir(parents=True)
+    (folder / MODEL).write_bytes(parts.onnx.read_bytes())
+    (folder / CERTIFICATE).write_bytes(parts.certificate.to_json())
+    (folder / DRIFT_REFERENCE).write_bytes(_drift_bytes(parts.drift))
+    outputs = parts.golden.outputs
+    packed = npz_bytes(probabilities=outputs.probabilities, embedding=outputs.embedding)
+    (folder / GOLDEN_OUTPUTS).write_bytes(packed)
+    for i, pixels in enumerate(parts.golden.pixels):
+        (folder / GOLDEN_FOLDER / f"{i:03d}.png").write_bytes(encode_png(pixels))
+
+
+def _drift_bytes(drift: Answers) -> bytes:
+    """The validation images' figures, thinned evenly when there are very many."""
+    rows = np.argsort(np.array(drift.image_ids), kind="stable")
+    if len(rows) > MAX_DRIFT_ROWS:
+        rows = rows[np.linspace(0, len(rows) - 1, MAX_DRIFT_ROWS).round().astype(int)]
+    return npz_bytes(
+        statistics=drift.statistics[rows],
+        probabilities=drift.probabilities[rows],
+        embedding=drift.embedding[rows],
+    )
+
+
+def _manifest(folder: Path, spec: BundleSpec, parts: BundleParts) -> Manifest:
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return Manifest(
+        name=spec.name,
+        model=MODEL,
+        classes=spec.classes,
+        preprocessing=spec.preprocessing,
+        decision=spec.decision,
+        temperature=spec.temperature,
+        embedding_size=int(parts.golden.outputs.embedding.shape[1]),
+        golden_tolerance=TOLERANCE,
+        files={path.relative_to(folder).as_posix(): sha256_file(path) for path in files},
+        provenance=dict(parts.provenance),
+    )

@@ -1,0 +1,95 @@
+"""From a trained student's folder to its certified bundle, once: equal inputs find the bundle on the shelf.
+
+Covered: a bundle that was damaged or removed since is made again. Not covered: an edit of the export's own code without
+a new code fingerprint in `hashes`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from deploy.edge.bundle import open_bundle
+from deploy.edge.errors import BundleError
+from deploy.edge.files import canonical_json, sha256_bytes
+from deploy.edge.spec import Decision
+from deploy.export.bundle_writer import BundleSpec
+from deploy.export.release import Release, export_bundle, tool_versions
+from inspection.data.index import ImageIndex
+from inspection.models.heads import Teacher
+from inspection.models.student_files import StudentCard, load_deploy_graph
+from inspection.store import Store
+
+RELEASES = ".releases"
+"""Beside the bundles: which inputs gave which bundle."""
+
+
+def release_student(
+    student: Path,
+    teacher: Teacher,
+    index: ImageIndex,
+    *,
+    name: str,
+    ok_class: str | None,
+    test_digest: str,
+    hashes: Mapping[str, str],
+    store: Store,
+    max_megapixels: float = 100.0,
+) -> Release:
+    """Export, certify and shelve the student in the folder `student`; ParityError if decisions change."""
+    graph, card = load_deploy_graph(student)
+    spec = BundleSpec(
+        name=name,
+        classes=card.classes,
+        preprocessing=card.preprocessing,
+        decision=Decision(ok_class=ok_class),
+        temperature=card.temperature,
+        test_digest=test_digest,
+        hashes={**hashes, **provenance(card, teacher)},
+    )
+    place = store.bundles / RELEASES / f"{_key(spec, card, index)}.json"
+    known = _known(place)
+    if known is not None:
+        return known
+    release = export_bundle(graph, spec, index=index, store=store, max_megapixels=max_megapixels)
+    release.save(place)
+    return release
+
+
+def provenance(card: StudentCard, teacher: Teacher) -> dict[str, Any]:
+    """Whose weights these are, and under which licences."""
+    return {
+        "student": {
+            "architecture": card.architecture,
+            "weights_sha256": card.weights_sha256,
+            "started_from": card.started_from,
+            "licence": card.licence,
+        },
+        "teacher": {
+            "backbone": teacher.backbone.name,
+            "weights": teacher.backbone.weights,
+            "weights_digest": teacher.backbone.weights_digest,
+            "licence": teacher.backbone.licence,
+            "digest": teacher.digest(),
+        },
+    }
+
+
+def _key(spec: BundleSpec, card: StudentCard, index: ImageIndex) -> str:
+    said = json.loads(card.to_json())
+    decision = [spec.decision.ok_class, spec.decision.reject_at, spec.decision.review_below]
+    parts = [spec.name, said, decision, spec.test_digest, dict(spec.hashes), index.digest()]
+    return sha256_bytes(canonical_json([*parts, tool_versions()]))
+
+
+def _known(place: Path) -> Release | None:
+    """What an earlier call made, if it still stands as made."""
+    if not place.is_file():
+        return None
+    release = Release.load(place)
+    try:
+        return release if open_bundle(release.folder).digest == release.digest else None
+    except BundleError:
+        return None

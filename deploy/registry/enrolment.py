@@ -1,0 +1,34 @@
+"""What a finished run leaves in MLflow: always its figures, and a model version only when the gate let it through."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from deploy.registry.models import promote, register_bundle
+from deploy.registry.tracking import TrackedRun, track_run
+from inspection.evaluation.gate import GateVerdict
+from inspection.records import Record
+from inspection.store import Store
+
+
+@dataclass(frozen=True)
+class Enrolment(Record):
+    """The MLflow run, and the version it became; `version` is None when the gate refused."""
+
+    name: str
+    run_id: str
+    version: int | None
+    aliases: tuple[str, ...]
+
+
+def enrol(
+    store: Store, name: str, bundle: Path, verdict: GateVerdict, run: TrackedRun
+) -> Enrolment:
+    """Track `run`; when `verdict` passed, register the bundle and make it champion. The same bundle is one version."""
+    run_id = track_run(store, name, run)
+    if not verdict.passed:
+        return Enrolment(name, run_id, None, ())
+    registered = register_bundle(store, name, bundle, run_id=run_id, tags={"run": run.name})
+    champion = promote(store, name, registered.version)
+    return Enrolment(name, run_id, champion.version, champion.aliases)

@@ -1,0 +1,220 @@
+"""Registered models: versions whose artifact is a bundle, found by digest, called `challenger` and `champion`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from deploy.edge.bundle import Bundle, load_golden, open_bundle
+from deploy.edge.preprocess import preprocess
+from deploy.edge.shelf import install
+from deploy.registry.tracking import RegistryError, locked, open_tracking, quiet
+from inspection.records import Record
+from inspection.store import Store
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.models import ModelSignature
+
+CHALLENGER = "challenger"
+CHAMPION = "champion"
+DIGEST = "digest"
+PREVIOUS = "previous_champion"
+SERVED = Path(__file__).with_name("served_bundle.py")
+
+
+@dataclass(frozen=True)
+class ModelVersion(Record):
+    """One version as people ask for it; `created` is ISO 8601 in UTC, `metrics` are its run's."""
+
+    name: str
+    version: int
+    digest: str
+    aliases: tuple[str, ...]
+    metrics: dict[str, float]
+    tags: dict[str, str]
+    run_id: str
+    created: str
+
+
+def register_bundle(
+    store: Store, name: str, folder: Path, *, run_id: str, tags: Mapping[str, str] | None = None
+) -> ModelVersion:
+    """The bundle as a version of model `name`, called `challenger`; the same bundle twice is the same version.
+
+    The version is loaded back and has to answer its golden images as the bundle says, or it is taken away again.
+    """
+    bundle = open_bundle(folder)
+    client = open_tracking(store)
+    with locked(store, "register"):
+        version = _find(client, name, bundle.manifest.digest)
+        if version is None:
+            version = _new_version(client, name, bundle, run_id, tags or {})
+        client.set_registered_model_alias(name, CHALLENGER, str(version))
+    return get_version(store, name, version)
+
+
+def promote(store: Store, name: str, version: int) -> ModelVersion:
+    """Make `version` the champion and write on it who was champion before."""
+    client = open_tracking(store)
+    with locked(store, "register"):
+        before = _aliased(client, name, CHAMPION)
+        if before != version:
+            client.set_model_version_tag(name, str(version), PREVIOUS, str(before or ""))
+            client.set_registered_model_alias(name, CHAMPION, str(version))
+    return get_version(store, name, version)
+
+
+def champion_bundle(store: Store, name: str) -> Path | None:
+    """The champion's bundle on `store.bundles`, verified; None if there is no champion."""
+    if not store.mlflow_database.exists():
+        return None
+    client = open_tracking(store)
+    version = _aliased(client, name, CHAMPION)
+    return None if version is None else bundle_of(store, name, version)
+
+
+def bundle_of(store: Store, name: str, version: int) -> Path:
+    """A version's bundle, copied out of MLflow onto `store.bundles` and verified."""
+    import tempfile
+
+    import mlflow
+
+    client = open_tracking(store)
+    digest = client.get_model_version(name, str(version)).tags.get(DIGEST, "")
+    with tempfile.TemporaryDirectory(prefix="plumbline-") as scratch:
+        # Into a folder of our own: without one, MLflow hands out the registry's own files.
+        address = f"models:/{name}/{version}"
+        copied = Path(mlflow.artifacts.download_artifacts(artifact_uri=address, dst_path=scratch))
+        source = copied / "artifacts" / digest
+        if not digest or not source.is_dir():
+            raise RegistryError(
+                f"version {version} of '{name}' carries no bundle: it was not registered by Plumbline"
+            )
+        folder = install(source, store.bundles)
+    if folder.name != digest:
+        raise RegistryError(
+            f"version {version} of '{name}' is tagged {digest[:12]} but holds {folder.name[:12]}: "
+            "somebody changed the registry by hand; register the bundle again"
+        )
+    return folder
+
+
+def get_version(store: Store, name: str, version: int) -> ModelVersion:
+    """One version with its aliases and its run's metrics."""
+    client = open_tracking(store)
+    return _described(client, client.get_model_version(name, str(version)))
+
+
+def list_versions(store: Store, name: str | None = None) -> tuple[ModelVersion, ...]:
+    """All versions, of one model or of all, newest first; looking creates nothing."""
+    if not store.mlflow_database.exists():
+        return ()
+    client = open_tracking(store)
+    asked = f"name = '{name}'" if name else None
+    found = client.search_model_versions(filter_string=asked, max_results=10_000)
+    rows = [_described(client, version) for version in found if DIGEST in version.tags]
+    return tuple(sorted(rows, key=lambda row: (row.created, row.version), reverse=True))
+
+
+def _new_version(
+    client: MlflowClient, name: str, bundle: Bundle, run_id: str, tags: Mapping[str, str]
+) -> int:
+    import mlflow
+
+    manifest = bundle.manifest
+    with quiet(), mlflow.start_run(run_id=run_id):
+        info = mlflow.pyfunc.log_model(
+            name="model",
+            python_model=str(SERVED),
+            artifacts={"bundle": str(bundle.folder)},
+            signature=signature_of(bundle),
+            pip_requirements=["plumbline"],
+        )
+    if not _models_named(client, name):
+        client.create_registered_model(name)
+    marks = {DIGEST: manifest.digest, **tags}
+    made = client.create_model_version(
+        name, info.model_uri, run_id=run_id, tags=marks, model_id=info.model_id
+    )
+    version = int(made.version)
+    try:
+        _compare_with_golden(bundle, f"models:/{name}/{version}")
+    except RegistryError:
+        client.delete_model_version(name, str(version))
+        raise
+    return version
+
+
+def signature_of(bundle: Bundle) -> ModelSignature:
+    """MLflow's signature: a batch of uint8 NHWC images in, probabilities and embeddings out."""
+    from mlflow.models import ModelSignature
+    from mlflow.types.schema import Schema, TensorSpec
+
+    manifest = bundle.manifest
+    sides = (-1, manifest.preprocessing.height, manifest.preprocessing.width, 3)
+    float32 = np.dtype("float32")
+    return ModelSignature(
+        inputs=Schema([TensorSpec(np.dtype("uint8"), sides)]),
+        outputs=Schema(
+            [
+                TensorSpec(float32, (-1, len(manifest.classes)), "probabilities"),
+                TensorSpec(float32, (-1, manifest.embedding_size), "embedding"),
+            ]
+        ),
+    )
+
+
+def _compare_with_golden(bundle: Bundle, address: str) -> None:
+    import mlflow
+
+    golden = load_golden(bundle)
+    images = np.stack([preprocess(p, bundle.manifest.preprocessing) for p in golden.pixels])
+    with quiet():
+        loaded = mlflow.pyfunc.load_model(address)
+        answers = loaded.predict(images)
+    gap = float(np.abs(answers["probabilities"] - golden.outputs.probabilities).max())
+    if not gap <= bundle.manifest.golden_tolerance:
+        raise RegistryError(
+            f"{address} answers its golden images {gap:.2g} off (allowed "
+            f"{bundle.manifest.golden_tolerance:g}) after being loaded back; it was taken away again"
+        )
+
+
+def _find(client: MlflowClient, name: str, digest: str) -> int | None:
+    found = client.search_model_versions(f"name = '{name}'", max_results=10_000)
+    versions = [int(v.version) for v in found if v.tags.get(DIGEST) == digest]
+    return max(versions, default=None)
+
+
+def _models_named(client: MlflowClient, name: str) -> bool:
+    return bool(client.search_registered_models(f"name = '{name}'", max_results=1))
+
+
+def _aliased(client: MlflowClient, name: str, alias: str) -> int | None:
+    """The version behind an alias; a search of versions would return no aliases at all."""
+    if not _models_named(client, name):
+        return None
+    version = client.get_registered_model(name).aliases.get(alias)
+    return None if version is None else int(version)
+
+
+def _described(client: MlflowClient, version: Any) -> ModelVersion:
+    aliases = client.get_registered_model(version.name).aliases
+    run = client.get_run(version.run_id)
+    created = datetime.fromtimestamp(version.creation_timestamp / 1000, tz=UTC)
+    return ModelVersion(
+        name=version.name,
+        version=int(version.version),
+        digest=version.tags.get(DIGEST, ""),
+        aliases=tuple(sorted(a for a, v in aliases.items() if int(v) == int(version.version))),
+        metrics={name: float(value) for name, value in run.data.metrics.items()},
+        tags=dict(version.tags),
+        run_id=str(version.run_id),
+        created=created.isoformat(timespec="seconds"),
+    )
