@@ -1,0 +1,98 @@
+"""MLflow itself on a fresh SQLite file: what was written is read back by its own client."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from deploy.registry.tracking import TrackedRun, flat, open_tracking, track_run, tracking_uri
+from inspection.store import Store
+
+ROOT = Path(__file__).parents[2]
+
+WRITER = """
+import sys
+from pathlib import Path
+from deploy.registry.tracking import TrackedRun, track_run
+from inspection.store import Store
+name = sys.argv[2]
+print(track_run(Store(Path(sys.argv[1])), "race", TrackedRun(name, metrics={"who": float(name)})))
+"""
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory) -> Store:
+    return Store(tmp_path_factory.mktemp("registry") / "store")
+
+
+def test_a_run_is_written_down_whole(store, tmp_path):
+    picture = tmp_path / "confusion.png"
+    picture.write_bytes(b"picture")
+    run = TrackedRun(
+        name="first",
+        params={"seed": 7, "teacher": {"backbone": "resnet18", "long": "x" * 9000}},
+        metrics={"macro_f1": 0.75},
+        tags={"code": "abc"},
+        pictures=[picture],
+    )
+    run_id = track_run(store, "demo", run)
+    client = open_tracking(store)
+    found = client.get_run(run_id)
+    assert found.info.status == "FINISHED"
+    assert found.data.params["teacher.backbone"] == "resnet18"
+    assert found.data.params["teacher.long"].startswith("xxx")
+    assert found.data.metrics == {"macro_f1": 0.75}
+    assert found.data.tags["code"] == "abc"
+    assert [f.path for f in client.list_artifacts(run_id, "pictures")] == ["pictures/confusion.png"]
+
+
+def test_everything_lies_inside_the_store(store, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run_id = track_run(store, "elsewhere", TrackedRun("x", pictures=[Path(__file__)]))
+    assert list(tmp_path.iterdir()) == []
+    assert store.mlflow_database.is_file()
+    place = open_tracking(store).get_run(run_id).info.artifact_uri
+    assert place.startswith(store.mlflow_artifacts.resolve().as_uri())
+    assert tracking_uri(store).endswith("mlflow.db")
+
+
+def test_a_run_that_breaks_is_marked_failed(store, tmp_path):
+    with pytest.raises(OSError, match="missing"):
+        track_run(store, "broken", TrackedRun("x", pictures=[tmp_path / "missing.png"]))
+    client = open_tracking(store)
+    experiment = client.get_experiment_by_name("broken")
+    assert [r.info.status for r in client.search_runs([experiment.experiment_id])] == ["FAILED"]
+
+
+@pytest.mark.slow
+def test_four_processes_may_start_at_once_on_a_store_that_does_not_exist(tmp_path):
+    place = tmp_path / "fresh"
+    command = [sys.executable, "-c", WRITER, str(place)]
+    racers = [
+        subprocess.Popen(
+            [*command, str(number)],
+            cwd=ROOT,
+            env={**os.environ, "HOME": str(tmp_path / "home")},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for number in range(4)
+    ]
+    said = [racer.communicate(timeout=240) for racer in racers]
+    assert [racer.returncode for racer in racers] == [0, 0, 0, 0], "\n".join(e for _, e in said)
+    client = open_tracking(Store(place))
+    experiment = client.get_experiment_by_name("race")
+    runs = client.search_runs([experiment.experiment_id])
+    assert sorted(run.data.metrics["who"] for run in runs) == [0.0, 1.0, 2.0, 3.0]
+    assert sorted(out.strip() for out, _ in said) == sorted(run.info.run_id for run in runs)
+    # Telemetry off: MLflow keeps its notes about users in the home folder.
+    assert not list((tmp_path / "home").rglob("telemetry*"))
+
+
+def test_nested_parameters_get_dotted_names():
+    assert flat({"a": 1, "b": {"c": {"d": 2}}}) == {"a": 1, "b.c.d": 2}
