@@ -1,0 +1,380 @@
+"""One contract for every annotation format: a small real layout comes in whole, and each bad one says what is wrong."""
+
+from __future__ import annotations
+
+import io
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from inspection.config import ChecksConfig, DataConfig
+from inspection.data.index import ImageIndex
+from inspection.data.ingest import ingest, source_fingerprint
+from inspection.data.readers.registry import READERS
+from inspection.data.readers.voc import parse_boxes
+from inspection.errors import DataError
+from inspection.store import Store
+
+SIZE = (40, 32)
+
+
+def picture(seed: int, size: tuple[int, int] = SIZE, mode: str = "RGB") -> Image.Image:
+    random = np.random.default_rng(seed)
+    pixels = random.integers(0, 255, (size[1], size[0], 3), dtype=np.uint8)
+    return Image.fromarray(pixels).convert(mode)
+
+
+def save(path: Path, image: Image.Image, kind: str | None = None) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image.save(path, format=kind)
+    return path
+
+
+def folder_layout(root: Path) -> None:
+    for label in ("good", "scratch"):
+        for i in range(3):
+            save(root / label / f"{label} {i}.png", picture(i))
+
+
+def mask_layout(root: Path) -> None:
+    for label in ("MT_Free", "MT_Crack"):
+        for i in range(3):
+            save(root / label / "Imgs" / f"exp{i}.jpg", picture(i))
+            mask = np.zeros(SIZE[::-1], np.uint8)
+            mask[4:9, 5:12] = 255 * (label == "MT_Crack")
+            save(root / label / "Imgs" / f"exp{i}.png", Image.fromarray(mask))
+
+
+def voc_xml(name: str, *boxes: tuple[str, object, object, object, object]) -> str:
+    objects = "".join(
+        f"<object><name>{label}</name><bndbox><xmin>{a}</xmin><ymin>{b}</ymin><xmax>{c}</xmax>"
+        f"<ymax>{d}</ymax></bndbox></object>"
+        for label, a, b, c, d in boxes
+    )
+    return f"<annotation><filename>{name}</filename>{objects}</annotation>"
+
+
+def voc_layout(root: Path) -> None:
+    (root / "annotations").mkdir(parents=True)
+    for label in ("crazing", "patches"):
+        for i in range(3):
+            save(root / "images" / f"{label}_{i}.jpg", picture(i))
+            text = voc_xml(f"{label}_{i}.jpg", (label, 1, 2, 20, 30), ("patches", 3, 3, 6, 6))
+            (root / "annotations" / f"{label}_{i}.xml").write_text(text)
+
+
+LAYOUTS = {"folder": folder_layout, "mask_pairs": mask_layout, "voc": voc_layout}
+
+
+def read(root: Path, kind: str, **more: object) -> ImageIndex:
+    config = DataConfig.model_validate({"kind": kind, "root": root, **more})
+    return ingest(config, ChecksConfig(), store=Store(root / "store"), seed=0)
+
+
+def row(index: ImageIndex, path: str) -> dict[str, object]:
+    found = [r for r in index.table().to_pylist() if r["path"] == path]
+    assert len(found) == 1, list(index.frame["path"])
+    return found[0]
+
+
+def test_layouts__cover_the_registry() -> None:
+    assert set(LAYOUTS) == set(READERS)
+
+
+@pytest.mark.parametrize("kind", READERS)
+def test_reader__reads_a_clean_layout(kind: str, tmp_path: Path) -> None:
+    LAYOUTS[kind](tmp_path)
+    before = {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()}
+    index = read(tmp_path, kind)
+    assert len(index) == len(index.usable()) == 6
+    assert len(index.classes) == 2
+    assert set(index.frame["source"]) == {kind}
+    assert index.frame["label_source"].notna().all()
+    assert set(zip(index.frame["width"], index.frame["height"], strict=True)) == {SIZE}
+    assert index.frame[["brightness", "contrast", "sharpness", "pixel_id"]].notna().all().all()
+    assert {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()} == before
+
+
+@pytest.mark.parametrize("kind", READERS)
+def test_reader__survives_disk(kind: str, tmp_path: Path) -> None:
+    LAYOUTS[kind](tmp_path / "data")
+    index = read(tmp_path / "data", kind)
+    index.save(tmp_path / "index.parquet")
+    again = ImageIndex.load(tmp_path / "index.parquet")
+    assert again.table().to_pylist() == index.table().to_pylist()
+
+
+@pytest.mark.parametrize("kind", READERS)
+@pytest.mark.parametrize(
+    ("prepare", "message"),
+    [
+        (lambda _root: None, "does not exist"),
+        (lambda root: root.write_text("a file"), "is a file"),
+        (lambda root: root.mkdir(), "no "),
+    ],
+    ids=["missing root", "root is a file", "nothing inside"],
+)
+def test_reader__no_data_set(
+    kind: str, prepare: Callable[[Path], None], message: str, tmp_path: Path
+) -> None:
+    prepare(tmp_path / "data")
+    with pytest.raises(DataError, match=message) as caught:
+        read(tmp_path / "data", kind)
+    assert "data.root" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", ["folder", "mask_pairs"])
+def test_reader__empty_class(kind: str, tmp_path: Path) -> None:
+    LAYOUTS[kind](tmp_path)
+    (tmp_path / "dent" / "Imgs").mkdir(parents=True)
+    with pytest.raises(DataError, match="class folder 'dent' holds no images"):
+        read(tmp_path, kind)
+
+
+def test_ingest__ok_class_must_exist(tmp_path: Path) -> None:
+    folder_layout(tmp_path)
+    with pytest.raises(DataError, match=r"ok_class.*'fine'.*good"):
+        read(tmp_path, "folder", ok_class="fine")
+
+
+def jpeg_bytes(seed: int = 9) -> bytes:
+    stream = io.BytesIO()
+    picture(seed).save(stream, format="JPEG")
+    return stream.getvalue()
+
+
+def huge_png(path: Path) -> None:
+    """12,000 x 12,000 in 18 MB of memory: one bit a pixel."""
+    Image.new("1", (12_000, 12_000)).save(path)
+
+
+def sixteen_bit(path: Path) -> None:
+    pixels = np.linspace(0, 65535, 40 * 32).reshape(32, 40).astype(np.uint16)
+    assert cv2.imwrite(str(path), pixels)
+
+
+# name, how it is written, quarantine code or None, warning code or None
+BAD_FILES: list[tuple[str, Callable[[Path], object], str | None, str | None]] = [
+    ("cut.jpg", lambda p: p.write_bytes(jpeg_bytes()[:-200]), "truncated", None),
+    ("zero.jpg", lambda p: p.write_bytes(b""), "empty", None),
+    ("text.png", lambda p: p.write_text("not an image"), "unknown_format", None),
+    ("dot.png", lambda p: save(p, picture(1, (1, 1))), "too_small", None),
+    ("huge.png", huge_png, "too_large", None),
+    ("png.jpg", lambda p: save(p, picture(2), "PNG"), None, "wrong_extension"),
+    ("deep.png", sixteen_bit, None, "sixteen_bit"),
+    ("ink.jpg", lambda p: save(p, picture(3, mode="CMYK")), None, "cmyk"),
+    ("palette.png", lambda p: save(p, picture(4, mode="P")), None, "palette"),
+    ("alpha.png", lambda p: save(p, picture(5, mode="RGBA")), None, "alpha_dropped"),
+    ("grey.png", lambda p: save(p, picture(6, mode="L")), None, None),
+    ("ünïcode näme 例.png", lambda p: save(p, picture(7)), None, None),
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "write", "quarantine", "warning"), BAD_FILES, ids=[case[0] for case in BAD_FILES]
+)
+def test_ingest__one_odd_file(
+    name: str,
+    write: Callable[[Path], object],
+    quarantine: str | None,
+    warning: str | None,
+    tmp_path: Path,
+) -> None:
+    folder_layout(tmp_path)
+    write(tmp_path / "good" / name)
+    index = read(tmp_path, "folder")
+    found = row(index, f"good/{name}")
+    assert found["quarantine"] == quarantine
+    codes = [str(text).split(":")[0] for text in found["warnings"]]  # type: ignore[attr-defined]
+    assert codes == ([warning] if warning else [])
+    assert len(index.usable()) == 6 + (quarantine is None)
+    if quarantine:
+        assert len(str(found["detail"])) > 20
+        assert "\n" not in str(found["detail"])
+        assert str(tmp_path) not in str(found["detail"])
+
+
+def test_ingest__link_out_of_the_root_is_not_followed(tmp_path: Path) -> None:
+    folder_layout(tmp_path / "data")
+    outside = save(tmp_path / "secret.png", picture(8))
+    (tmp_path / "data" / "good" / "link.png").symlink_to(outside)
+    found = row(read(tmp_path / "data", "folder"), "good/link.png")
+    assert found["quarantine"] == "path_escapes_root"
+    assert found["pixel_id"] is None
+
+
+def test_ingest__dangling_link(tmp_path: Path) -> None:
+    folder_layout(tmp_path)
+    (tmp_path / "good" / "gone.png").symlink_to(tmp_path / "good" / "nowhere.png")
+    assert row(read(tmp_path, "folder"), "good/gone.png")["quarantine"] == "missing"
+
+
+def test_ingest__flat_folder_is_unlabelled(tmp_path: Path) -> None:
+    for i in range(3):
+        save(tmp_path / f"{i}.png", picture(i))
+    index = read(tmp_path, "folder")
+    assert index.classes == ()
+    assert len(index.usable()) == 3
+
+
+MASKS: list[tuple[str, Callable[[Path], object], str | None, str | None]] = [
+    ("missing", lambda p: p.unlink(), "mask_missing", None),
+    ("other size", lambda p: save(p, picture(1, (20, 20), "L")), "mask_size", None),
+    ("broken", lambda p: p.write_bytes(b"\x89PNG\r\n"), "mask_undecodable", None),
+    ("empty", lambda p: save(p, Image.new("L", SIZE)), None, "mask_empty"),
+    ("grey below threshold", lambda p: save(p, Image.new("L", SIZE, 127)), None, "mask_empty"),
+    ("grey at threshold", lambda p: save(p, Image.new("L", SIZE, 128)), None, None),
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "spoil", "quarantine", "warning"), MASKS, ids=[case[0] for case in MASKS]
+)
+def test_masks__one_bad_mask(
+    name: str,
+    spoil: Callable[[Path], object],
+    quarantine: str | None,
+    warning: str | None,
+    tmp_path: Path,
+) -> None:
+    mask_layout(tmp_path)
+    spoil(tmp_path / "MT_Crack" / "Imgs" / "exp1.png")
+    found = row(read(tmp_path, "mask_pairs", ok_class="MT_Free"), "MT_Crack/Imgs/exp1.jpg")
+    assert found["quarantine"] == quarantine
+    codes = [str(text).split(":")[0] for text in found["warnings"]]  # type: ignore[attr-defined]
+    assert codes == ([warning] if warning else [])
+
+
+def test_masks__mask_without_image(tmp_path: Path) -> None:
+    mask_layout(tmp_path)
+    (tmp_path / "MT_Crack" / "Imgs" / "exp1.jpg").unlink()
+    found = row(read(tmp_path, "mask_pairs"), "MT_Crack/Imgs/exp1.png")
+    assert found["quarantine"] == "label_without_image"
+
+
+BOXES: list[tuple[str, str, str | None]] = [
+    ("outside", voc_xml("a", ("patches", 1, 1, 41, 10)), "box_out_of_bounds"),
+    ("negative", voc_xml("a", ("patches", -3, 1, 10, 10)), "box_out_of_bounds"),
+    ("degenerate", voc_xml("a", ("patches", 5, 5, 5, 9)), "box_degenerate"),
+    ("inverted", voc_xml("a", ("patches", 9, 9, 5, 5)), "box_degenerate"),
+    ("nan", voc_xml("a", ("patches", "nan", 1, 2, 3)), "annotation_unreadable"),
+    ("words", voc_xml("a", ("patches", "one", 1, 2, 3)), "annotation_unreadable"),
+    ("no name", voc_xml("a", ("", 1, 1, 2, 3)), "annotation_unreadable"),
+    ("cut", "<annotation><object>", "annotation_unreadable"),
+    ("bomb", '<!DOCTYPE x [<!ENTITY a "b">]><annotation/>', "annotation_unreadable"),
+    ("escaping name", voc_xml("../../etc/secret.jpg"), "path_escapes_root"),
+    ("absolute name", voc_xml("/etc/secret.jpg"), "path_escapes_root"),
+    ("at the edge", voc_xml("a", ("patches", 0, 0, 40, 32)), None),
+    ("comma in a float", voc_xml("a", ("patches", "1,5", 1, 2, 3)), "annotation_unreadable"),
+    ("byte order mark", "﻿" + voc_xml("a", ("patches", 1, 1, 9, 9)), None),
+]
+
+
+@pytest.mark.parametrize(("name", "xml", "quarantine"), BOXES, ids=[case[0] for case in BOXES])
+def test_voc__one_bad_annotation(
+    name: str, xml: str, quarantine: str | None, tmp_path: Path
+) -> None:
+    voc_layout(tmp_path)
+    (tmp_path / "annotations" / "patches_1.xml").write_text(xml, encoding="utf-8")
+    found = row(read(tmp_path, "voc"), "images/patches_1.jpg")
+    assert found["quarantine"] == quarantine
+
+
+def test_voc__annotation_without_image_and_image_without_annotation(tmp_path: Path) -> None:
+    voc_layout(tmp_path)
+    (tmp_path / "images" / "patches_1.jpg").unlink()
+    (tmp_path / "annotations" / "patches_2.xml").unlink()
+    index = read(tmp_path, "voc")
+    assert row(index, "annotations/patches_1.xml")["quarantine"] == "label_without_image"
+    assert row(index, "images/patches_2.jpg")["quarantine"] == "annotation_missing"
+
+
+def test_voc__label_is_the_largest_area_or_the_pattern(tmp_path: Path) -> None:
+    voc_layout(tmp_path)
+    xml = voc_xml("a", ("crazing", 0, 0, 9, 9), ("patches", 0, 0, 30, 30))
+    (tmp_path / "annotations" / "crazing_1.xml").write_text(xml)
+    by_area = row(read(tmp_path, "voc"), "images/crazing_1.jpg")
+    by_name = row(read(tmp_path, "voc", label_pattern=r"^(.+)_\d+$"), "images/crazing_1.jpg")
+    assert (by_area["label"], by_area["label_source"]) == ("patches", "box")
+    assert (by_name["label"], by_name["label_source"]) == ("crazing", "filename")
+    assert str(by_name["warnings"]).startswith("['box_label_differs")
+
+
+@pytest.mark.fuzz
+@given(st.binary(max_size=400))
+def test_voc__no_bytes_crash_the_parser(
+    tmp_path_factory: pytest.TempPathFactory, data: bytes
+) -> None:
+    path = tmp_path_factory.mktemp("xml") / "a.xml"
+    path.write_bytes(data)
+    expected = (ValueError, SyntaxError)  # ParseError is a SyntaxError
+    try:
+        boxes = parse_boxes(path)
+    except expected:
+        return
+    assert all(box.label for box in boxes)
+
+
+@pytest.mark.parametrize("kind", READERS)
+def test_fingerprint__changes_with_the_files(kind: str, tmp_path: Path) -> None:
+    LAYOUTS[kind](tmp_path)
+    config = DataConfig(kind=kind, root=tmp_path)  # type: ignore[arg-type]
+    before = source_fingerprint(config)
+    assert source_fingerprint(config) == before
+    victim = next(iter(sorted(tmp_path.rglob("*.png" if kind != "voc" else "*.xml"))))
+    victim.write_bytes(victim.read_bytes() + b" ")
+    changed = source_fingerprint(config)
+    victim.unlink()
+    assert len({before, changed, source_fingerprint(config)}) == 3
+
+
+@pytest.mark.assets
+@pytest.mark.parametrize(
+    ("kind", "name", "options", "images", "classes"),
+    [
+        ("mask_pairs", "magnetic_tile", {"ok_class": "MT_Free"}, 1010, 6),
+        ("voc", "neu_det", {"label_pattern": r"^(.+)_\d+$"}, 1200, 6),
+        ("folder", "flowers", {}, 4317, 5),
+    ],
+)
+def test_reader__real_data_set(
+    assets: Path,
+    tmp_path: Path,
+    kind: str,
+    name: str,
+    options: dict[str, str],
+    images: int,
+    classes: int,
+) -> None:
+    config = DataConfig.model_validate({"kind": kind, "root": assets / "data" / name, **options})
+    index = ingest(config, ChecksConfig(), store=Store(tmp_path), seed=0)
+    assert len(index) == images
+    assert len(index.classes) == classes
+    assert index.frame["quarantine"].isna().all()
+
+
+@pytest.mark.assets
+def test_reader__pipe_frames_each_fault_named(assets: Path, tmp_path: Path) -> None:
+    """Wrong extensions and transparency, as the independent decoder sees them."""
+    root = assets / "data" / "pipe_frames"
+    index = read_copy(root, tmp_path)
+    for found in index.table().to_pylist():
+        codes = {text.split(":")[0] for text in found["warnings"]}
+        with Image.open(root / found["path"]) as image:
+            assert ("wrong_extension" in codes) == (image.format != "JPEG")
+            assert ("alpha_dropped" in codes) == (image.mode in ("RGBA", "LA"))
+    exact = index.frame["pixel_id"].duplicated(keep=False)
+    assert exact.any(), "the set is known to hold duplicates"
+
+
+def read_copy(root: Path, tmp_path: Path) -> ImageIndex:
+    shutil.copytree(root, tmp_path / "frames")
+    return read(tmp_path / "frames", "folder")
