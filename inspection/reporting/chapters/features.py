@@ -1,0 +1,68 @@
+"""Chapter: what the backbone makes of the images before anything is learned."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from inspection.reporting.blocks import Section, card
+from inspection.reporting.charts import feature_map, swatch
+from inspection.reporting.figures import principal_components
+from inspection.reporting.look_up import labels_by_id, paths_by_id, spread
+from inspection.reporting.markup import Html, tag
+from inspection.reporting.run_report import RunReport
+from inspection.reporting.wording import count, percent, score
+
+POINTS_SHOWN = 2000
+"""More would be a blot, and weigh megabytes."""
+
+
+def features(run: RunReport) -> Section | None:
+    """The map of the features, coloured by class, and how well each head read them."""
+    table = run.features
+    if table is None or len(table.image_ids) < 2:
+        return None
+    labels, paths = labels_by_id(run.index), paths_by_id(run.index)
+    ids = [image_id for image_id in table.image_ids if image_id in labels]
+    known = np.array([image_id in labels for image_id in table.image_ids])
+    if known.sum() < 2:
+        return None
+    found = principal_components(np.asarray(table.matrix)[known])
+    kept = spread(len(ids), POINTS_SHOWN)
+    classes = sorted({labels[image_id] for image_id in ids})
+    chart = feature_map(
+        found.points[kept],
+        [labels[ids[i]] for i in kept],
+        [f"{labels[ids[i]]}: {paths[ids[i]]}" for i in kept],
+        classes,
+        found.explained,
+    )
+    shown = f"{len(kept):,} of " if len(kept) < len(ids) else ""
+    lead = (
+        f"{shown}{count(len(ids), 'image')} as {run.config.teacher.backbone} sees them, "
+        f"{table.matrix.shape[1]:,} features reduced to two principal components that hold "
+        f"{percent(sum(found.explained))} of the variance.{_heads(run)}"
+    )
+    body = card(
+        chart,
+        _legend(classes),
+        note="Point at a mark for its file; choose a class to see it alone.",
+    )
+    return Section("features", "Features", "Features", lead, body)
+
+
+def _legend(classes: list[str]) -> Html:
+    keys = [
+        tag("button", swatch(k), name, type="button", class_="key", data_series=name)
+        for k, name in enumerate(classes)
+    ]
+    return tag("div", *keys, class_="legend series", role="group", aria_label="Classes")
+
+
+def _heads(run: RunReport) -> str:
+    if not run.heads:
+        return ""
+    tried = (
+        f"{h.head} {score(h.validation.macro_f1)}{' (chosen)' if h.chosen else ''}"
+        for h in run.heads
+    )
+    return f" Macro-F1 of the heads on validation images: {', '.join(tried)}."

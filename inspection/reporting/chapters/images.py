@@ -1,0 +1,98 @@
+"""Chapter: how many images of which class in which split, and a few of each to look at."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from inspection.data.index import SPLITS, ImageIndex
+from inspection.reporting.blocks import Section, base, breakable, card, gallery, shot, table
+from inspection.reporting.charts import colour, swatch
+from inspection.reporting.look_up import spread
+from inspection.reporting.markup import Child, Html, join, tag
+from inspection.reporting.run_report import RunReport
+from inspection.reporting.thumbnails import Pictures
+from inspection.reporting.wording import count
+
+SAMPLES_PER_CLASS = 6
+SAMPLES_IN_ALL = 72
+
+
+def images(run: RunReport, pictures: Pictures) -> Section:
+    """How many images of which class in which split, and a few of each to look at."""
+    usable = run.index.usable()
+    classes = usable.classes
+    lead = (
+        f"{count(len(run.index), 'file')} read, {count(len(usable), 'usable image')} in "
+        f"{count(len(classes), 'class', 'classes')}. Outlines show the annotated masks and boxes."
+    )
+    per_class = max(2, min(SAMPLES_PER_CLASS, SAMPLES_IN_ALL // max(1, len(classes))))
+    strips = [_strip(usable, name, per_class, pictures) for name in classes]
+    samples = card(tag("div", *strips, class_="strips"))
+    return Section(
+        "images", "Images", "The images", lead, join([_composition(usable, classes), samples])
+    )
+
+
+def _strip(usable: ImageIndex, label: str, most: int, pictures: Pictures) -> Html:
+    mine = usable.where(usable.frame["label"] == label)
+    head = tag(
+        "div", tag("h3", breakable(label)), tag("p", count(len(mine), "image"), class_="note")
+    )
+    shots = _samples(mine, label, most, pictures)
+    return tag("div", head, gallery(shots, label=f"Samples of {label}"), class_="strip")
+
+
+def _samples(mine: ImageIndex, label: str, most: int, pictures: Pictures) -> list[Html]:
+    paths = sorted(str(p) for p in mine.frame["path"])
+    chosen = [paths[i] for i in spread(len(paths), most)]
+    return [shot(pictures.of(p), f"Sample of class {label}: {p}", base(p)) for p in chosen]
+
+
+def _composition(usable: ImageIndex, classes: Sequence[str]) -> Html:
+    counts = Counter(zip(usable.frame["label"], usable.frame["split"], strict=True))
+    totals = {name: int((usable.frame["label"] == name).sum()) for name in classes}
+    most = max(totals.values(), default=1)
+    rows: list[list[Child]] = [
+        [
+            name,
+            *(f"{counts[(name, split)]:,}" for split in SPLITS),
+            f"{totals[name]:,}",
+            _bar([counts[(name, split)] for split in SPLITS], totals[name], most),
+        ]
+        for name in classes
+    ]
+    every = [sum(counts[(name, split)] for name in classes) for split in SPLITS]
+    rows.append(["all", *(f"{n:,}" for n in every), f"{sum(totals.values()):,}", None])
+    legend = tag(
+        "p",
+        *(tag("span", swatch(k), split, class_="key") for k, split in enumerate(SPLITS)),
+        class_="legend",
+    )
+    return card(
+        table(
+            ["class", *SPLITS, "total", ""],
+            rows,
+            caption="Images per class and split",
+            numeric=frozenset({1, 2, 3, 4}),
+            kinds=[""] * len(classes) + ["sum"],
+        ),
+        legend,
+    )
+
+
+def _bar(parts: Sequence[int], total: int, most: int) -> Html:
+    drawn, x = [], 0.0
+    for k, amount in enumerate([*parts, total - sum(parts)]):
+        width = 100.0 * amount / max(1, most)
+        kind = colour(k) if k < len(parts) else "none"
+        drawn.append(tag("rect", x=x, y=0, width=width, height=10, class_=kind))
+        x += width
+    return tag(
+        "svg",
+        *drawn,
+        viewBox="0 0 100 10",
+        preserveAspectRatio="none",
+        class_="stack",
+        aria_hidden="true",
+    )

@@ -1,0 +1,266 @@
+"""What a report is made from: everything one run found out, gathered in one value.
+
+Rooms above this one (data checks, export, monitoring) hand in their own records; the protocols say which of their
+fields the report reads. What a run did not reach stays `None`, and the top of the page says how far it came.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from inspection.config import RunConfig
+from inspection.data.index import ImageIndex
+from inspection.evaluation.gate import GateVerdict
+from inspection.evaluation.latency import Latency
+from inspection.evaluation.metrics import Evaluation
+
+
+class Check(Protocol):
+    """One question asked of the data: `count` offenders, some in `rows`; `error` when it could not be asked."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def passed(self) -> bool: ...
+    @property
+    def observed(self) -> str: ...
+    @property
+    def limit(self) -> str: ...
+    @property
+    def advice(self) -> str: ...
+    @property
+    def rows(self) -> Sequence[str]: ...
+    @property
+    def severity(self) -> str: ...
+    @property
+    def count(self) -> int: ...
+    @property
+    def error(self) -> str | None: ...
+
+
+class DataGate(Protocol):
+    """The answer of the gate on the data."""
+
+    @property
+    def passed(self) -> bool: ...
+    @property
+    def results(self) -> Sequence[Check]: ...
+
+
+class Pair(Protocol):
+    """Two images found to show the same thing, and how surely (1 = the same pixels)."""
+
+    @property
+    def path_a(self) -> str: ...
+    @property
+    def path_b(self) -> str: ...
+    @property
+    def score(self) -> float: ...
+
+
+class Duplicates(Protocol):
+    """Exact copies, near-copies, and the groups that both make; `groups` come largest first, none of them single."""
+
+    @property
+    def images(self) -> int: ...
+    @property
+    def exact_groups(self) -> Sequence[Sequence[str]]: ...
+    @property
+    def pairs(self) -> Sequence[Pair]: ...
+    @property
+    def groups(self) -> Sequence[Sequence[str]]: ...
+
+
+class Leak(Protocol):
+    """A test image and the image in train that gives it away."""
+
+    @property
+    def test_path(self) -> str: ...
+    @property
+    def train_path(self) -> str: ...
+
+
+class Leaks(Protocol):
+    """Share of test images with a near-duplicate in train: this split, and a random one; 0..1."""
+
+    @property
+    def rate(self) -> float: ...
+    @property
+    def random_rate(self) -> float: ...
+    @property
+    def examples(self) -> Sequence[Leak]: ...
+
+
+class FeatureTable(Protocol):
+    """The backbone's features, one row per image id; float32 (N, D)."""
+
+    @property
+    def image_ids(self) -> Sequence[str]: ...
+    @property
+    def matrix(self) -> npt.NDArray[np.floating[Any]]: ...
+
+
+class Scores(Protocol):
+    """How validation images were answered; `loss` in nats."""
+
+    @property
+    def accuracy(self) -> float: ...
+    @property
+    def macro_f1(self) -> float: ...
+    @property
+    def balanced_accuracy(self) -> float: ...
+    @property
+    def loss(self) -> float: ...
+
+
+class Head(Protocol):
+    """One teacher head that was tried."""
+
+    @property
+    def head(self) -> str: ...
+    @property
+    def validation(self) -> Scores: ...
+    @property
+    def chosen(self) -> bool: ...
+
+
+class Epoch(Protocol):
+    """One pass over the training images: the loss learned from, its three parts, and how validation went."""
+
+    @property
+    def epoch(self) -> int: ...
+    @property
+    def loss(self) -> float: ...
+    @property
+    def loss_labels(self) -> float: ...
+    @property
+    def loss_logits(self) -> float: ...
+    @property
+    def loss_features(self) -> float: ...
+    @property
+    def validation(self) -> Scores: ...
+
+
+class Training(Protocol):
+    """How the student learned; `resumed_from` is the step an interrupted run went on from."""
+
+    @property
+    def history(self) -> Sequence[Epoch]: ...
+    @property
+    def best_epoch(self) -> int: ...
+    @property
+    def resumed_from(self) -> int | None: ...
+
+
+class Conversion(Protocol):
+    """How far one conversion moved decisions."""
+
+    @property
+    def images(self) -> int: ...
+    @property
+    def flips(self) -> int: ...
+    @property
+    def flip_rate_high(self) -> float: ...
+    @property
+    def crossings(self) -> int: ...
+    @property
+    def max_delta(self) -> float: ...
+
+
+class CertificateLine(Protocol):
+    """One precision on one runtime; `measured` is None while `status` is ``pending``."""
+
+    @property
+    def conversion(self) -> str: ...
+    @property
+    def status(self) -> str: ...
+    @property
+    def max_flips(self) -> int | None: ...
+    @property
+    def max_delta(self) -> float | None: ...
+    @property
+    def measured(self) -> Conversion | None: ...
+
+
+class CertificateTable(Protocol):
+    """What conversion did to decisions, row by row."""
+
+    @property
+    def reference(self) -> str: ...
+    @property
+    def model_sha256(self) -> str: ...
+    @property
+    def test_digest(self) -> str: ...
+    @property
+    def rows(self) -> Sequence[CertificateLine]: ...
+
+
+class Signal(Protocol):
+    """One drift signal: `score` is a p-value, drifted below `threshold`; `effect` says how much moved."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def method(self) -> str: ...
+    @property
+    def score(self) -> float: ...
+    @property
+    def threshold(self) -> float: ...
+    @property
+    def drifted(self) -> bool: ...
+    @property
+    def effect(self) -> float: ...
+    @property
+    def detail(self) -> str: ...
+
+
+class Drift(Protocol):
+    """Has what the camera sees moved away from what was learned?"""
+
+    @property
+    def drifted(self) -> bool: ...
+    @property
+    def signals(self) -> Sequence[Signal]: ...
+    @property
+    def images(self) -> int: ...
+    @property
+    def reference_images(self) -> int: ...
+    @property
+    def sentence(self) -> str: ...
+
+
+@dataclass(frozen=True)
+class RunReport:
+    """One run, from files to verdict. Only the first four fields are needed; a run that stopped early has no more.
+
+    `index`: all rows, quarantined ones included. `latencies`: by ``teacher`` and ``student``. `heads`: teacher heads
+    tried. `provenance`: hashes, versions, licences; may be nested. `stopped`: the sentence of the error that ended the
+    run early. `command`, `next_command`: what made this, and what to type next.
+    """
+
+    name: str
+    created: datetime
+    config: RunConfig
+    index: ImageIndex
+    checks: DataGate | None = None
+    duplicates: Duplicates | None = None
+    leaks: Leaks | None = None
+    features: FeatureTable | None = None
+    heads: Sequence[Head] = ()
+    training: Training | None = None
+    teacher: Evaluation | None = None
+    student: Evaluation | None = None
+    latencies: Mapping[str, Latency] = field(default_factory=dict)
+    certificate: CertificateTable | None = None
+    gate: GateVerdict | None = None
+    drift: Drift | None = None
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    command: str = ""
+    next_command: str = ""
+    stopped: str = ""
