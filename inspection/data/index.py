@@ -92,10 +92,17 @@ class ImageIndex:
 
     @classmethod
     def load(cls, path: Path) -> ImageIndex:
-        """Read what `save` wrote."""
-        table = pq.read_table(path)
-        root = (table.schema.metadata or {}).get(b"plumbline.root", b".").decode()
-        return cls(Path(root), _frame(table.cast(SCHEMA)))
+        """Read what `save` wrote; DataError for anything else."""
+        if not path.is_file():
+            raise DataError(f"image index '{path}' does not exist: run the step that writes it")
+        try:
+            table = pq.read_table(path)
+            root = (table.schema.metadata or {})[b"plumbline.root"].decode()
+            return cls(Path(root), _frame(table.cast(SCHEMA)))
+        except (pa.ArrowException, KeyError, ValueError) as error:
+            raise DataError(
+                f"'{path}' is no image index, or damaged ({_first_line(error)}): write it again"
+            ) from error
 
     def save(self, path: Path) -> None:
         """Write Parquet, whole or not at all."""
@@ -150,6 +157,10 @@ class ImageIndex:
 
     def __len__(self) -> int:
         return len(self.frame)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0]
 
 
 def _frame(table: pa.Table) -> pd.DataFrame:

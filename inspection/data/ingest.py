@@ -15,62 +15,72 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from deploy.edge.errors import ImageError
 from deploy.edge.files import canonical_json, sha256_bytes
 from inspection.config import ChecksConfig, DataConfig
 from inspection.data.index import ImageIndex
 from inspection.data.inspect_item import describe
-from inspection.data.readers.base import RawItem
-from inspection.data.readers.files import checked_root, images_below, relative
+from inspection.data.readers.base import IMAGE_SUFFIXES, RawItem
+from inspection.data.readers.files import (
+    checked_root,
+    class_folders,
+    images_below,
+    linked_folders,
+    relative,
+)
 from inspection.data.readers.registry import READERS
-from inspection.data.synthetic import generate
+from inspection.data.synthetic import RECIPE, generate, recipe_digest
 from inspection.errors import DataError
 from inspection.progress import track
 from inspection.store import Store
 
 IN_FLIGHT = 4
-"""Images decoded ahead per thread: enough to keep the cores busy, few enough to bound memory."""
+"""Images decoded ahead per thread: enough to keep the cores busy."""
+MAX_THREADS = 16
+"""Each may hold one image of `checks.max_megapixels`: three bytes a pixel, and about as much again while it is read."""
 
 
 def source_fingerprint(config: DataConfig) -> str:
     """Changes when a file below the root appears, goes or is written; for synthetic data, with its config."""
     if config.kind == "synthetic":
-        return sha256_bytes(canonical_json(config.model_dump(mode="json")))
+        return sha256_bytes(canonical_json([RECIPE, config.model_dump(mode="json")]))
     root = checked_root(_root(config))
     digest = hashlib.sha256(config.model_dump_json().encode())
-    for path in images_below(
-        root, {".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".xml"}
-    ):
-        facts = path.stat() if path.exists() else None
-        stamp = (facts.st_size, facts.st_mtime_ns) if facts else None
-        digest.update(f"{relative(path, root)}\0{stamp}\n".encode())
+    for folder in class_folders(root):
+        digest.update(f"{relative(folder, root)}/\n".encode())
+    for path in images_below(root, IMAGE_SUFFIXES | {".xml"}):
+        facts = path.lstat()
+        digest.update(f"{relative(path, root)}\0{facts.st_size} {facts.st_mtime_ns}\n".encode())
     return digest.hexdigest()
 
 
 def ingest(config: DataConfig, checks: ChecksConfig, *, store: Store, seed: int) -> ImageIndex:
     """Read the data set that `config` names; DataError when there is none, quarantined rows for single bad files."""
-    reader, root = config.kind, config.root
+    reader: str = config.kind
     if config.kind == "synthetic":
-        reader = "mask_pairs"
-        root = generate(
-            synthetic_folder(config, store, seed=seed), config.synthetic, seed=seed
-        ).root
-    config = config.model_copy(update={"root": root})
+        folder = synthetic_folder(config, store, seed=seed)
+        reader, root = "mask_pairs", generate(folder, config.synthetic, seed=seed).root
+        config = config.model_copy(update={"root": root})
     root = checked_root(_root(config))
-    items = READERS[reader](root, config)
-    if config.ok_class is not None and config.ok_class not in {item.label for item in items}:
-        labels = sorted({item.label for item in items if item.label})
-        raise DataError(
-            f"data.ok_class: no image is labelled '{config.ok_class}'; there are {labels}"
-        )
-    rows = list(track(_described(items, root, config, checks), "reading images", len(items)))
+    items = [*READERS[reader](root, config), *linked_folders(root)]
+    _check_ok_class(items, config)
+    described = _described(items, root, config, checks)
+    rows = list(track(described, "reading images", len(items)))
     return ImageIndex.from_rows(root, [{**row, "source": config.kind} for row in rows])
+
+
+def _check_ok_class(items: list[RawItem], config: DataConfig) -> None:
+    labels = {item.label for item in items if item.label is not None}
+    if config.ok_class is None or config.ok_class in labels:
+        return
+    raise DataError(
+        f"data.ok_class: no image is labelled '{config.ok_class}'; "
+        f"give one of {', '.join(sorted(labels)) or 'the labels, of which there are none'}"
+    )
 
 
 def synthetic_folder(config: DataConfig, store: Store, *, seed: int) -> Path:
     """Where the generator's images for this config and seed lie: named by content."""
-    key = sha256_bytes(canonical_json([config.synthetic.model_dump(mode="json"), seed]))
-    return store.synthetic / key[:16]
+    return store.synthetic / recipe_digest(config.synthetic, seed=seed)[:16]
 
 
 def _root(config: DataConfig) -> Path:
@@ -83,7 +93,7 @@ def _described(
     items: list[RawItem], root: Path, config: DataConfig, checks: ChecksConfig
 ) -> Iterator[dict[str, Any]]:
     """Rows in the order of `items`; OpenCV releases the lock, so threads use every core."""
-    workers = os.cpu_count() or 1
+    workers = min(os.cpu_count() or 1, MAX_THREADS)
     with ThreadPoolExecutor(workers) as pool:
         waiting: deque[Future[dict[str, Any]]] = deque()
         for item in items:
@@ -106,16 +116,10 @@ def _row(item: RawItem, root: Path, config: DataConfig, checks: ChecksConfig) ->
         "camera": item.camera,
         "warnings": list(item.warnings),
     }
-    try:
-        facts, warnings = describe(item, root, config, checks)
-    except ImageError as error:
-        facts, warnings = {"quarantine": error.reason, "detail": _without_path(error, root)}, []
+    facts, warnings = describe(item, root, config, checks)
     if item.fault is not None:
-        facts |= {"quarantine": item.fault[0], "detail": item.fault[1]}
+        code, sentence = item.fault
+        also = f"; also {facts['quarantine']}: {facts['detail']}" if "quarantine" in facts else ""
+        facts |= {"quarantine": code, "detail": f"{sentence}{also}"}
     facts.setdefault("image_id", sha256_bytes(item.path.encode()))
     return {**row, **facts, "warnings": [*row["warnings"], *warnings]}
-
-
-def _without_path(error: ImageError, root: Path) -> str:
-    """The sentence alone: the row already says which file."""
-    return str(error).replace(f"{root}{os.sep}", "")

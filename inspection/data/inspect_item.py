@@ -3,35 +3,40 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 
-from deploy.edge.decode import Decoded, decode, read_bytes
+from deploy.edge.decode import Decoded, Pixels, decode, read_bytes
 from deploy.edge.errors import ImageError
 from deploy.edge.files import sha256_bytes
 from deploy.edge.headers import SUFFIXES
 from deploy.edge.statistics import image_statistics
 from inspection.config import ChecksConfig, DataConfig
-from inspection.data.readers.base import Box, RawItem
+from inspection.data.readers.base import RawItem
+from inspection.data.readers.files import Fault
 
 Facts = dict[str, Any]
 """Some columns of one index row."""
+
+UNOPENED = frozenset({"label_without_image", "linked_folder", "name_not_utf8", "path_escapes_root"})
+"""Faults after which the file is not even read: not ours to open, or no image."""
 
 
 def describe(
     item: RawItem, root: Path, config: DataConfig, checks: ChecksConfig
 ) -> tuple[Facts, list[str]]:
-    """Index columns of one file and warnings about it; a fault beyond decoding is in `quarantine` and `detail`.
-
-    Raises ImageError when the file cannot be decoded: then nothing is known but that.
-    """
-    if item.fault is not None and item.fault[0] in ("path_escapes_root", "label_without_image"):
+    """Index columns of one file and warnings about it; what is wrong is in `quarantine` and `detail`."""
+    if item.fault is not None and item.fault[0] in UNOPENED:
         return {}, []
     path = root / item.path
-    data = read_bytes(path, max_megapixels=checks.max_megapixels)
+    try:
+        data = read_bytes(path, max_megapixels=checks.max_megapixels)
+    except ImageError as error:
+        return {"quarantine": error.reason, "detail": _without_root(error, root)}, []
     facts: Facts = {"image_id": sha256_bytes(data), "bytes": len(data)}
     try:
         decoded = decode(data, max_megapixels=checks.max_megapixels)
@@ -39,10 +44,10 @@ def describe(
         return {**facts, "quarantine": error.reason, "detail": str(error)}, []
     facts |= _facts(decoded)
     warnings = _oddities(decoded, path)
-    fault = _too_small(decoded, checks) or _bad_boxes(item.boxes, decoded)
-    if fault is None and item.mask_path is not None:
-        fault, more = _bad_mask(root, item.mask_path, decoded, config)
-        warnings += more if item.label != config.ok_class else []
+    fault = _too_small(decoded, checks) or _other_size(item, decoded) or _bad_boxes(item, decoded)
+    if fault is None and item.fault is None and item.mask_path is not None:
+        mask, fault = _mask(root, item.mask_path, decoded, checks)
+        warnings += _mask_oddities(mask, item, config)
     if fault is not None:
         facts |= {"quarantine": fault[0], "detail": fault[1]}
     return facts, warnings
@@ -51,9 +56,10 @@ def describe(
 def _facts(decoded: Decoded) -> Facts:
     pixels, header = decoded.pixels, decoded.header
     statistics = image_statistics(pixels)
-    shape = f"{pixels.shape[0]}x{pixels.shape[1]}".encode()
+    identity = hashlib.sha256(f"{pixels.shape[0]}x{pixels.shape[1]}".encode())
+    identity.update(np.ascontiguousarray(pixels).data)
     return {
-        "pixel_id": hashlib.sha256(shape + pixels.tobytes()).hexdigest(),
+        "pixel_id": identity.hexdigest(),
         "format": header.format,
         "width": header.width,
         "height": header.height,
@@ -82,7 +88,7 @@ def _oddities(decoded: Decoded, path: Path) -> list[str]:
     return found
 
 
-def _too_small(decoded: Decoded, checks: ChecksConfig) -> tuple[str, str] | None:
+def _too_small(decoded: Decoded, checks: ChecksConfig) -> Fault | None:
     height, width = decoded.pixels.shape[:2]
     if min(height, width) >= checks.min_side:
         return None
@@ -92,9 +98,18 @@ def _too_small(decoded: Decoded, checks: ChecksConfig) -> tuple[str, str] | None
     )
 
 
-def _bad_boxes(boxes: tuple[Box, ...], decoded: Decoded) -> tuple[str, str] | None:
+def _other_size(item: RawItem, decoded: Decoded) -> Fault | None:
     height, width = decoded.pixels.shape[:2]
-    for box in boxes:
+    if item.stated_size is None or item.stated_size == (width, height):
+        return None
+    stated = f"{item.stated_size[0]} x {item.stated_size[1]}"
+    sentence = f"annotated at {stated} px, the image is {width} x {height}: annotate it again"
+    return "annotation_size", sentence
+
+
+def _bad_boxes(item: RawItem, decoded: Decoded) -> Fault | None:
+    height, width = decoded.pixels.shape[:2]
+    for box in item.boxes:
         where = f"box {box.label} ({box.x0:g}, {box.y0:g}, {box.x1:g}, {box.y1:g})"
         if box.area <= 0:
             return "box_degenerate", f"{where} has no area: redraw or remove it"
@@ -103,21 +118,34 @@ def _bad_boxes(boxes: tuple[Box, ...], decoded: Decoded) -> tuple[str, str] | No
     return None
 
 
-def _bad_mask(
-    root: Path, name: str, decoded: Decoded, config: DataConfig
-) -> tuple[tuple[str, str] | None, list[str]]:
+def _mask(
+    root: Path, name: str, decoded: Decoded, checks: ChecksConfig
+) -> tuple[Pixels | None, Fault | None]:
+    """The mask's grey levels, or why it cannot be this image's."""
+    limit = checks.max_megapixels
     try:
-        mask = decode(read_bytes(root / name)).pixels
+        mask = decode(read_bytes(root / name, max_megapixels=limit), max_megapixels=limit).pixels
     except ImageError as error:
-        return ("mask_undecodable", f"mask '{name}': {error}"), []
+        return None, ("mask_undecodable", f"mask '{name}': {_without_root(error, root)}")
     if mask.shape[:2] != decoded.pixels.shape[:2]:
         sizes = [f"{shape[1]} x {shape[0]}" for shape in (mask.shape, decoded.pixels.shape)]
-        return (
-            "mask_size",
-            f"mask '{name}' is {sizes[0]}, the image {sizes[1]}: export it again",
-        ), []
-    grey = cv2.cvtColor(mask, cv2.COLOR_RGB2GRAY)
-    marked = bool(np.any(grey >= config.mask_threshold))
-    return None, [] if marked else [
-        f"mask_empty: no pixel of '{name}' reaches {config.mask_threshold}"
-    ]
+        sentence = f"mask '{name}' is {sizes[0]}, the image {sizes[1]}: export it again"
+        return None, ("mask_size", sentence)
+    return cv2.cvtColor(mask, cv2.COLOR_RGB2GRAY).astype(np.uint8, copy=False), None
+
+
+def _mask_oddities(mask: Pixels | None, item: RawItem, config: DataConfig) -> list[str]:
+    """A mask may be empty and a good part's may not be, but people have to know."""
+    if mask is None:
+        return []
+    marked, sound = bool(np.any(mask >= config.mask_threshold)), item.label == config.ok_class
+    if not marked and not sound:
+        return [f"mask_empty: no pixel of '{item.mask_path}' reaches {config.mask_threshold}"]
+    if marked and sound:
+        return [f"mask_not_empty: '{item.mask_path}' marks a defect, the label is {item.label}"]
+    return []
+
+
+def _without_root(error: ImageError, root: Path) -> str:
+    """The sentence alone: the row already says which file."""
+    return str(error).replace(f"{root}{os.sep}", "")

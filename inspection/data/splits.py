@@ -1,19 +1,22 @@
-"""Train, validation and test: whole groups only, each class in its share, the frozen test set first.
+"""Train, validation and test: whole groups only, each class in its share, the frozen test set untouched.
 
-Covered: no group is ever in two splits; images frozen into the test set stay there, with their groups. The same images
-give the same split in any order of rows. Not covered: how the groups were found (`data_checks/duplicates.py`).
+Covered: no group is ever in two splits; images frozen into the test set stay there, with their groups, and nothing
+joins them but a class they lack; the same images give the same split in any order of rows, and splitting again with the
+test set that came out changes nothing. Not covered: how the groups were found (`data_checks/duplicates.py`); a class
+spread over groups so entangled with other classes that whole groups cannot serve them all.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections import Counter
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
 
 from inspection.config import SplitConfig
-from inspection.data.index import SPLITS, ImageIndex
+from inspection.data.index import ImageIndex
 from inspection.errors import DataError
 
 MIN_GROUPS = 3
@@ -22,7 +25,7 @@ MIN_GROUPS = 3
 
 @dataclass(frozen=True)
 class Group:
-    """Images that must stay together: their count per label, and a key that depends on their content alone."""
+    """Images that must stay together: how many of each label, and a key that only content and seed decide."""
 
     name: str
     key: str
@@ -44,34 +47,54 @@ def split(
     """A copy with the `split` column filled for usable, labelled rows; null elsewhere.
 
     Groups come from the `group` column (an image without one is its own group). DataError when a class has fewer than
-    three groups.
+    three groups, when the shares leave nothing to train on, or when the frozen set holds all images of a class.
     """
+    _check_shares(config)
     frame = index.frame
     member = frame["group"].where(frame["group"].notna(), frame["image_id"])
     eligible = frame["quarantine"].isna() & frame["label"].notna()
     groups = _groups(frame[eligible], member[eligible], seed)
     _check_enough(groups)
-    test = set(member[eligible & frame["image_id"].isin(frozen)])
-    assigned = _assign(groups, config, test)
-    placed = [assigned.get(name) if ok else None for name, ok in zip(member, eligible, strict=True)]
+    names = set(member[frame["image_id"].isin(list(frozen))])
+    held = [group for group in groups if group.name in names]
+    test, rest = _divide(groups, config.test, held=held, full=bool(held), keep=2)
+    _check_left(groups, rest)
+    val, train = _divide(rest, config.val / (1 - config.test), keep=1)
+    home = {
+        group.name: name
+        for name, part in (("test", test), ("val", val), ("train", train))
+        for group in part
+    }
+    placed = [home[name] if ok else None for name, ok in zip(member, eligible, strict=True)]
     return index.with_columns(split=pd.Series(placed, dtype=object))
 
 
 def _groups(frame: pd.DataFrame, member: pd.Series[str], seed: int) -> list[Group]:
-    """Groups in an order that only content and seed decide."""
-    found = []
-    for name, rows in frame.groupby(member, sort=False):
-        content = f"{seed}:{min(rows['image_id'])}".encode()
-        key = hashlib.sha256(content).hexdigest()
-        found.append(Group(str(name), key, Counter(rows["label"])))
-    return sorted(found, key=lambda group: (group.key, group.name))
+    """One per distinct member, keyed by the smallest of its image ids."""
+    counts: dict[str, Counter[str]] = {}
+    first: dict[str, str] = {}
+    for name, image, label in zip(member, frame["image_id"], frame["label"], strict=True):
+        counts.setdefault(name, Counter())[label] += 1
+        first[name] = min(first.get(name, image), image)
+    keys = {
+        name: hashlib.sha256(f"{seed}:{image}".encode()).hexdigest()
+        for name, image in first.items()
+    }
+    return [Group(name, keys[name], counts[name]) for name in counts]
 
 
-def _check_enough(groups: list[Group]) -> None:
+def _check_shares(config: SplitConfig) -> None:
+    if config.test + config.val >= 0.95:
+        raise DataError(
+            f"split: test {config.test:g} and val {config.val:g} leave nothing to train on: "
+            "keep their sum below 0.95"
+        )
+
+
+def _check_enough(groups: Sequence[Group]) -> None:
     if not groups:
         raise DataError("no labelled images are left to split: see the quarantine list")
-    holders = Counter(label for group in groups for label in group.counts)
-    for label, count in sorted(holders.items()):
+    for label, count in sorted(_holders(groups).items()):
         if count < MIN_GROUPS:
             raise DataError(
                 f"class '{label}' has {count} independent group(s), train, val and test need "
@@ -79,69 +102,100 @@ def _check_enough(groups: list[Group]) -> None:
             )
 
 
-def _assign(groups: list[Group], config: SplitConfig, test: set[str]) -> dict[str, str]:
-    """Rarest class first, each group to the split that lacks most of its class; big groups before small ones."""
+def _check_left(groups: Sequence[Group], rest: Sequence[Group]) -> None:
+    """What the test set does not hold must still show every class."""
+    left = _holders(rest)
+    for label in sorted(_holders(groups)):
+        if not left[label]:
+            raise DataError(
+                f"class '{label}' has no images outside the frozen test set: add images of other "
+                "parts, or change 'seed' for a new test set"
+            )
+
+
+def _holders(groups: Collection[Group]) -> Counter[str]:
+    """Groups that hold each label."""
+    return Counter(label for group in groups for label in group.counts)
+
+
+class _Side:
+    """One half of a division: its groups, its images per label and its groups per label."""
+
+    def __init__(self) -> None:
+        self.groups: dict[str, Group] = {}
+        self.images: Counter[str] = Counter()
+        self.holders: Counter[str] = Counter()
+
+    def add(self, group: Group) -> None:
+        self.groups[group.name] = group
+        self.images.update(group.counts)
+        self.holders.update(group.counts.keys())
+
+    def remove(self, group: Group) -> None:
+        del self.groups[group.name]
+        self.images.subtract(group.counts)
+        self.holders.subtract(group.counts.keys())
+
+
+def _divide(
+    groups: Sequence[Group],
+    share: float,
+    *,
+    held: Sequence[Group] = (),
+    full: bool = False,
+    keep: int,
+) -> tuple[list[Group], list[Group]]:
+    """Groups for a part of `share`, stratified by label, and the rest, which keeps `keep` groups of each label.
+
+    `held` are in the part from the start; when it is `full`, only a label that it lacks brings another group in.
+    """
+    part, rest = _Side(), _Side()
+    for group in held:
+        part.add(group)
     total: Counter[str] = sum((group.counts for group in groups), Counter())
-    share = {"test": config.test, "val": config.val, "train": 1 - config.test - config.val}
-    have: dict[str, Counter[str]] = {name: Counter() for name in SPLITS}
-    assigned: dict[str, str] = {}
-
-    def place(group: Group, where: str) -> None:
-        assigned[group.name] = where
-        have[where].update(group.counts)
-
-    for group in groups:
-        if group.name in test:
-            place(group, "test")
+    for group in _by_need(groups, total):
+        if group.name in part.groups:
+            continue
+        label = _rarest(group, total)
+        lack = share * total[label] - part.images[label]
+        rest_lack = (1 - share) * total[label] - rest.images[label]
+        (part if lack > rest_lack and not full else rest).add(group)
+    fixed = {group.name for group in held}
     for label in sorted(total, key=lambda name: (total[name], name)):
-        mine = [g for g in groups if g.name not in assigned and _main(g, total) == label]
-        for group in sorted(mine, key=lambda g: -g.counts[label]):
-            place(group, _neediest(label, share, have, total))
-    _fill_empty(groups, assigned, have, test)
-    return assigned
+        _supply(part, rest, label, 1, leave=keep, fixed=fixed)
+        _supply(rest, part, label, keep, leave=1, fixed=fixed)
+    return list(part.groups.values()), list(rest.groups.values())
 
 
-def _main(group: Group, total: Counter[str]) -> str:
-    """The rarest label of a group: it is placed for that class's sake."""
+def _by_need(groups: Sequence[Group], total: Counter[str]) -> list[Group]:
+    """Groups of the rarest class first, and there the big ones: small ones even out what big ones upset."""
+
+    def need(group: Group) -> tuple[int, str, int, str, str]:
+        label = _rarest(group, total)
+        return total[label], label, -group.counts[label], group.key, group.name
+
+    return sorted(groups, key=need)
+
+
+def _rarest(group: Group, total: Counter[str]) -> str:
+    """The label for whose sake a group is placed."""
     return min(group.counts, key=lambda name: (total[name], name))
 
 
-def _neediest(
-    label: str, share: dict[str, float], have: dict[str, Counter[str]], total: Counter[str]
-) -> str:
-    """The split furthest below its share of the class, in images; train before test before val when equal."""
-    order = ("train", "test", "val")
-    return max(
-        order, key=lambda name: (share[name] * total[label] - have[name][label], -order.index(name))
-    )
-
-
-def _fill_empty(
-    groups: list[Group], assigned: dict[str, str], have: dict[str, Counter[str]], test: set[str]
+def _supply(
+    poor: _Side, rich: _Side, label: str, wanted: int, *, leave: int, fixed: Collection[str]
 ) -> None:
-    """Every class in every split: where one is missing, its smallest movable group comes from the best supplied."""
-    for label in sorted({label for group in groups for label in group.counts}):
-        for where in SPLITS:
-            if have[where][label]:
-                continue
-            donors = sorted(
-                (
-                    g
-                    for g in groups
-                    if label in g.counts and _movable(g, assigned, groups, label, test)
-                ),
-                key=lambda g: (g.size, g.key),
-            )
-            if donors:
-                have[assigned[donors[0].name]].subtract(donors[0].counts)
-                have[where].update(donors[0].counts)
-                assigned[donors[0].name] = where
-
-
-def _movable(
-    group: Group, assigned: dict[str, str], groups: list[Group], label: str, test: set[str]
-) -> bool:
-    """Not frozen, and not the last of its class where it is."""
-    home = assigned[group.name]
-    mates = [g for g in groups if assigned[g.name] == home and label in g.counts]
-    return group.name not in test and len(mates) > 1
+    """Move the smallest groups with `label` over until `poor` has `wanted` of them; no label of `rich` may run out."""
+    while poor.holders[label] < wanted:
+        movable = [
+            group
+            for group in rich.groups.values()
+            if label in group.counts
+            and group.name not in fixed
+            and all(rich.holders[name] > leave for name in group.counts)
+        ]
+        if not movable:
+            return
+        group = min(movable, key=lambda group: (group.size, group.key, group.name))
+        rich.remove(group)
+        poor.add(group)

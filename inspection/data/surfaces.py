@@ -1,4 +1,4 @@
-"""A part as the synthetic data set shows it: a surface, at most one kind of defect on it, and the mask of the defect."""
+"""A part of the synthetic data set: a surface, at most one kind of defect on it, and the mask of the defect."""
 
 from __future__ import annotations
 

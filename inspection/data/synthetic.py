@@ -1,4 +1,4 @@
-"""A data set that nobody has to download: six classes of metal surface, and on purpose the faults real folders have.
+"""A data set that nobody has to download: six classes of surface, and on purpose the faults that real folders have.
 
 Layout of Magnetic-tile (`<class>/Imgs/x.jpg` and `x.png`, the mask). `truth.json` names everything that was planted, so
 that a test can ask whether the checks found it.
@@ -18,12 +18,14 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from deploy.edge.files import write_json
+from deploy.edge.files import canonical_json, sha256_bytes, write_json
 from inspection.config import SyntheticConfig
 from inspection.data.surfaces import CLASSES, OK, Canvas, Mask, part
 from inspection.progress import track
 
 TRUTH = "truth.json"
+RECIPE = 3
+"""Part of every folder's name: raise it with any change to what is drawn, or an old folder is taken for the new one."""
 MARGIN = 4
 """Pixels drawn beyond each edge, so that a re-capture can be shifted and still be full of surface."""
 CORRUPTIONS = ("truncated", "empty", "text", "header_only")
@@ -34,7 +36,7 @@ class SyntheticTruth:
     """What was drawn and what was planted, in paths relative to `root`.
 
     `boxes`: (x0, y0, x1, y1) of each connected defect region. `corrupt`: path to kind. `near_duplicates` and
-    `conflicts`: pairs of paths.
+    `conflicts`: pairs of paths. `renamed`: good images, PNG by content and `.jpg` by name.
     """
 
     root: Path
@@ -43,6 +45,7 @@ class SyntheticTruth:
     near_duplicates: tuple[tuple[str, str], ...]
     conflicts: tuple[tuple[str, str], ...]
     corrupt: dict[str, str]
+    renamed: tuple[str, ...]
     boxes: dict[str, list[list[int]]]
 
 
@@ -58,6 +61,11 @@ class _Drawn:
 
     def path(self, suffix: str = "") -> str:
         return f"{self.folder}/Imgs/part_{self.label}_{self.number:05d}{suffix}.jpg"
+
+
+def recipe_digest(config: SyntheticConfig, *, seed: int) -> str:
+    """Content address of what `generate` draws."""
+    return sha256_bytes(canonical_json([RECIPE, config.model_dump(mode="json"), seed]))
 
 
 def generate(folder: Path, config: SyntheticConfig, *, seed: int) -> SyntheticTruth:
@@ -85,7 +93,8 @@ def _move_into_place(aside: Path, folder: Path) -> None:
 def _load(folder: Path) -> SyntheticTruth:
     raw = json.loads((folder / TRUTH).read_text())
     pairs = {name: tuple((a, b) for a, b in raw[name]) for name in ("near_duplicates", "conflicts")}
-    return SyntheticTruth(**{**raw, **pairs, "classes": tuple(raw["classes"]), "root": folder})
+    names = {name: tuple(raw[name]) for name in ("classes", "renamed")}
+    return SyntheticTruth(**{**raw, **pairs, **names, "root": folder})
 
 
 def _write(folder: Path, config: SyntheticConfig, seed: int) -> None:
@@ -104,12 +113,15 @@ def _write(folder: Path, config: SyntheticConfig, seed: int) -> None:
             boxes[again] = _photograph(folder, drawn, config, random, suffix="_again", again=True)
             near.append((drawn.path(), again))
     images = sorted(boxes)
+    conflicts = _plant_conflicts(folder, images, config, seed)
+    agreed = sorted(set(images) - {path for pair in conflicts for path in pair})
     planted: dict[str, Any] = {
         "classes": CLASSES,
         "images": len(images),
         "near_duplicates": near,
         "boxes": boxes,
-        "conflicts": _plant_conflicts(folder, images, config, seed),
+        "conflicts": conflicts,
+        "renamed": _plant_renamed(folder, agreed, config, seed),
         "corrupt": _plant_corrupt(folder, images, config, seed),
     }
     write_json(folder / TRUTH, planted)
@@ -154,10 +166,14 @@ def _photograph(
 
 
 def _save(path: Path, pixels: npt.NDArray[np.uint8], options: list[int]) -> None:
-    done, data = cv2.imencode(path.suffix, pixels, options)
-    if not done:
-        raise OSError(f"OpenCV could not encode {path.name}")
-    path.write_bytes(data.tobytes())
+    path.write_bytes(_encoded(path.suffix, pixels, options))
+
+
+def _encoded(suffix: str, pixels: npt.NDArray[Any] | None, options: list[int]) -> bytes:
+    done, data = (False, None) if pixels is None else cv2.imencode(suffix, pixels, options)
+    if not done or data is None:
+        raise OSError(f"OpenCV could not encode an image as {suffix}")
+    return data.tobytes()
 
 
 def _boxes(mask: Mask) -> list[list[int]]:
@@ -183,6 +199,18 @@ def _plant_conflicts(
             )
         pairs.append((str(path), copy))
     return pairs
+
+
+def _plant_renamed(
+    folder: Path, images: list[str], config: SyntheticConfig, seed: int
+) -> list[str]:
+    """The pixels stay as they are, the content becomes PNG, the name does not: half as many as corrupt files."""
+    random = np.random.default_rng([seed, 5])
+    chosen = random.choice(images, size=min(config.corrupt_files // 2, len(images)), replace=False)
+    for path in chosen:
+        pixels = cv2.imread(str(folder / path), cv2.IMREAD_UNCHANGED)
+        (folder / path).write_bytes(_encoded(".png", pixels, []))
+    return [str(path) for path in chosen]
 
 
 def _plant_corrupt(

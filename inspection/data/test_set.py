@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from deploy.edge.files import canonical_json, sha256_bytes
 from inspection.config import RunConfig
 from inspection.data.index import ImageIndex
@@ -47,5 +49,12 @@ test_set_path.__test__ = False  # type: ignore[attr-defined] # not a test
 
 
 def frozen_ids(path: Path) -> frozenset[str]:
-    """Image ids of the set that an earlier run froze there; empty when none has."""
-    return frozenset(TestSet.load(path).image_ids) if path.exists() else frozenset()
+    """Image ids of the set that an earlier run froze there; empty when none has. DataError for a damaged file."""
+    if not path.exists():
+        return frozenset()
+    try:
+        return frozenset(TestSet.load(path).image_ids)
+    except ValidationError as error:
+        raise DataError(
+            f"'{path}' is no frozen test set any more: restore it, or delete it to freeze a new one"
+        ) from error

@@ -26,13 +26,18 @@ def noise(size: int, random: Random) -> Canvas:
     return random.standard_normal((size, size), dtype=np.float32)
 
 
+def blurred(canvas: Canvas, across: float, along: float | None = None) -> Canvas:
+    """Gaussian blur by `across` pixels, or by another width along the rows."""
+    along = across if along is None else along
+    reflect = cv2.BORDER_REFLECT
+    return np.asarray(cv2.GaussianBlur(canvas, (0, 0), along, sigmaY=across, borderType=reflect))
+
+
 def smooth(size: int, random: Random, across: float, along: float) -> Canvas:
     """Noise blurred by (across, along) pixels, mean 0, standard deviation 1."""
-    return _standard(
-        cv2.GaussianBlur(
-            noise(size, random), (0, 0), sigmaX=along, sigmaY=across, borderType=cv2.BORDER_REFLECT
-        )
-    )
+    drawn = blurred(noise(size, random), across, along)
+    standard: Canvas = (drawn - drawn.mean()) / (drawn.std() + 1e-6)
+    return standard
 
 
 def surface(size: int, random: Random) -> tuple[Canvas, Canvas]:
@@ -60,8 +65,9 @@ def brushed(size: int, random: Random) -> Canvas:
     fine = _streaks(size, random, 0.5, size / 3) * 5
     broad = _streaks(size, random, 1.6 * scale, size) * 4
     deep = np.clip(_streaks(size, random, 0.5, size / 4) - 1.9, 0, None) * 9
-    drawn = _turned(fine + broad + deep, size, random)
-    return drawn + noise(size, random) * 1.5
+    # Nearly along or nearly across the conveyor, as sheets lie.
+    angle = random.choice((0.0, 90.0)) + random.normal(0, 1.5)
+    return _cut(fine + broad + deep, size, angle) + noise(size, random) * 1.5
 
 
 def rolled(size: int, random: Random) -> Canvas:
@@ -77,8 +83,9 @@ def honed(size: int, random: Random) -> Canvas:
     """A ground face: faint marks crossing at an angle."""
     angle = random.uniform(18, 38)
     marks = [_streaks(size, random, 0.6, size / 3) * 4.5 for _ in range(2)]
-    crossed = _rotated(marks[0], size, angle) + _rotated(marks[1], size, -angle)
-    return crossed + smooth(size, random, 6, 6) * 2 + noise(size, random) * 1.5
+    crossed = _cut(marks[0], size, angle) + _cut(marks[1], size, -angle)
+    drawn: Canvas = crossed + smooth(size, random, 6, 6) * 2 + noise(size, random) * 1.5
+    return drawn
 
 
 def cast(size: int, random: Random) -> Canvas:
@@ -86,7 +93,8 @@ def cast(size: int, random: Random) -> Canvas:
     scale = size / REFERENCE
     grains = smooth(size, random, 1.1, 1.1)
     glints = np.clip(smooth(size, random, 0.6, 0.6) - 2.0, 0, None) * 12
-    return grains * 5.5 + glints + smooth(size, random, 7 * scale, 7 * scale) * 3
+    drawn: Canvas = grains * 5.5 + glints + smooth(size, random, 7 * scale, 7 * scale) * 3
+    return drawn
 
 
 def woven(size: int, random: Random) -> Canvas:
@@ -94,21 +102,20 @@ def woven(size: int, random: Random) -> Canvas:
     pitch = random.uniform(3.6, 5.2) * size / REFERENCE
     bend = [smooth(size, random, size / 8, size / 8) * 0.22 * pitch for _ in range(2)]
     y, x = np.mgrid[0:size, 0:size].astype(np.float32)
-    warp, weft = x + bend[0], y + bend[1]
-    over = np.sign(np.sin(np.pi * warp / pitch) * np.sin(np.pi * weft / pitch))
-    lift = np.where(over > 0, np.abs(np.sin(np.pi * warp / pitch)), 0) + np.where(
-        over <= 0, np.abs(np.sin(np.pi * weft / pitch)), 0
-    )
-    own = [random.standard_normal(size).astype(np.float32) for _ in range(2)]
-    threads = np.where(over > 0, _each(own[0], warp, pitch), _each(own[1], weft, pitch))
-    cloth = cv2.GaussianBlur((lift * 13 + threads * 3).astype(np.float32), (0, 0), 0.6)
+    warp, weft = (x + bend[0]) / pitch, (y + bend[1]) / pitch
+    rows, columns = np.sin(np.pi * weft), np.sin(np.pi * warp)
+    over = rows * columns > 0
+    relief = np.where(over, np.abs(columns), np.abs(rows)) * 13
+    own = [random.standard_normal(size, dtype=np.float32) for _ in range(2)]
+    threads = np.where(over, _each(own[0], warp), _each(own[1], weft)) * 3
+    cloth = blurred((relief + threads).astype(np.float32), 0.6)
     drawn: Canvas = cloth - cloth.mean() + smooth(size, random, 1.0, 1.0) * 2.5
-    return drawn.astype(np.float32)
+    return drawn
 
 
-def _each(values: Canvas, position: Canvas, pitch: float) -> Canvas:
+def _each(values: Canvas, thread: Canvas) -> Canvas:
     """One value per thread."""
-    drawn: Canvas = values[np.clip(position / pitch, 0, len(values) - 1).astype(int)]
+    drawn: Canvas = values[np.clip(thread, 0, len(values) - 1).astype(int)]
     return drawn
 
 
@@ -121,23 +128,13 @@ def _room(size: int) -> int:
     return math.ceil(size * math.sqrt(2)) + 2
 
 
-def _turned(drawn: Canvas, size: int, random: Random) -> Canvas:
-    """Nearly along or nearly across the conveyor, as sheets lie."""
-    return _rotated(drawn, size, random.choice((0.0, 90.0)) + random.normal(0, 1.5))
-
-
-def _rotated(drawn: Canvas, size: int, degrees: float) -> Canvas:
+def _cut(drawn: Canvas, size: int, degrees: float) -> Canvas:
+    """The middle of a larger canvas, turned."""
     centre = (len(drawn) - 1) / 2
     matrix = cv2.getRotationMatrix2D((centre, centre), degrees, 1.0)
     turned: Canvas = cv2.warpAffine(drawn, matrix, drawn.shape[::-1], flags=cv2.INTER_LINEAR)
     start = (len(drawn) - size) // 2
     return turned[start : start + size, start : start + size]
-
-
-def _standard(drawn: Any) -> Canvas:
-    canvas = np.asarray(drawn, np.float32)
-    standard: Canvas = (canvas - canvas.mean()) / (canvas.std() + 1e-6)
-    return standard
 
 
 TEXTURES: tuple[Callable[[int, Random], Canvas], ...] = (brushed, rolled, honed, cast, woven)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -18,7 +19,7 @@ from inspection.config import ChecksConfig, DataConfig
 from inspection.data.index import ImageIndex
 from inspection.data.ingest import ingest, source_fingerprint
 from inspection.data.readers.registry import READERS
-from inspection.data.readers.voc import parse_boxes
+from inspection.data.readers.voc import parse_annotation
 from inspection.errors import DataError
 from inspection.store import Store
 
@@ -79,7 +80,7 @@ def read(root: Path, kind: str, **more: object) -> ImageIndex:
 
 
 def row(index: ImageIndex, path: str) -> dict[str, object]:
-    found = [r for r in index.table().to_pylist() if r["path"] == path]
+    found: list[dict[str, object]] = [r for r in index.table().to_pylist() if r["path"] == path]
     assert len(found) == 1, list(index.frame["path"])
     return found[0]
 
@@ -161,6 +162,13 @@ def sixteen_bit(path: Path) -> None:
     assert cv2.imwrite(str(path), pixels)
 
 
+def turned(path: Path) -> None:
+    """A photograph whose EXIF says: turn me by a quarter."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    picture(8).save(path, exif=exif)
+
+
 # name, how it is written, quarantine code or None, warning code or None
 BAD_FILES: list[tuple[str, Callable[[Path], object], str | None, str | None]] = [
     ("cut.jpg", lambda p: p.write_bytes(jpeg_bytes()[:-200]), "truncated", None),
@@ -173,6 +181,7 @@ BAD_FILES: list[tuple[str, Callable[[Path], object], str | None, str | None]] = 
     ("ink.jpg", lambda p: save(p, picture(3, mode="CMYK")), None, "cmyk"),
     ("palette.png", lambda p: save(p, picture(4, mode="P")), None, "palette"),
     ("alpha.png", lambda p: save(p, picture(5, mode="RGBA")), None, "alpha_dropped"),
+    ("turned.jpg", turned, None, "exif_orientation"),
     ("grey.png", lambda p: save(p, picture(6, mode="L")), None, None),
     ("ünïcode näme 例.png", lambda p: save(p, picture(7)), None, None),
 ]
@@ -215,6 +224,15 @@ def test_ingest__dangling_link(tmp_path: Path) -> None:
     folder_layout(tmp_path)
     (tmp_path / "good" / "gone.png").symlink_to(tmp_path / "good" / "nowhere.png")
     assert row(read(tmp_path, "folder"), "good/gone.png")["quarantine"] == "missing"
+
+
+def test_ingest__name_that_is_no_text(tmp_path: Path) -> None:
+    folder_layout(tmp_path)
+    save(tmp_path / "good" / "x.png", picture(1)).rename(tmp_path / "good" / "caf\udce9.png")
+    index = read(tmp_path, "folder")
+    assert row(index, "good/caf\\udce9.png")["quarantine"] == "name_not_utf8"
+    index.save(tmp_path / "index.parquet")
+    source_fingerprint(DataConfig(kind="folder", root=tmp_path))
 
 
 def test_ingest__flat_folder_is_unlabelled(tmp_path: Path) -> None:
@@ -269,6 +287,12 @@ BOXES: list[tuple[str, str, str | None]] = [
     ("words", voc_xml("a", ("patches", "one", 1, 2, 3)), "annotation_unreadable"),
     ("no name", voc_xml("a", ("", 1, 1, 2, 3)), "annotation_unreadable"),
     ("cut", "<annotation><object>", "annotation_unreadable"),
+    ("empty file", "", "annotation_unreadable"),
+    (
+        "no corners",
+        "<annotation><object><name>a</name></object></annotation>",
+        "annotation_unreadable",
+    ),
     ("bomb", '<!DOCTYPE x [<!ENTITY a "b">]><annotation/>', "annotation_unreadable"),
     ("escaping name", voc_xml("../../etc/secret.jpg"), "path_escapes_root"),
     ("absolute name", voc_xml("/etc/secret.jpg"), "path_escapes_root"),
@@ -317,7 +341,7 @@ def test_voc__no_bytes_crash_the_parser(
     path.write_bytes(data)
     expected = (ValueError, SyntaxError)  # ParseError is a SyntaxError
     try:
-        boxes = parse_boxes(path)
+        boxes = parse_annotation(path).boxes
     except expected:
         return
     assert all(box.label for box in boxes)
@@ -326,7 +350,7 @@ def test_voc__no_bytes_crash_the_parser(
 @pytest.mark.parametrize("kind", READERS)
 def test_fingerprint__changes_with_the_files(kind: str, tmp_path: Path) -> None:
     LAYOUTS[kind](tmp_path)
-    config = DataConfig(kind=kind, root=tmp_path)  # type: ignore[arg-type]
+    config = DataConfig.model_validate({"kind": kind, "root": tmp_path})
     before = source_fingerprint(config)
     assert source_fingerprint(config) == before
     victim = next(iter(sorted(tmp_path.rglob("*.png" if kind != "voc" else "*.xml"))))
@@ -334,6 +358,283 @@ def test_fingerprint__changes_with_the_files(kind: str, tmp_path: Path) -> None:
     changed = source_fingerprint(config)
     victim.unlink()
     assert len({before, changed, source_fingerprint(config)}) == 3
+
+
+def first_image(root: Path) -> Path:
+    """An image of the layout that is no mask."""
+    return next(p for p in sorted(root.rglob("*")) if p.suffix == ".jpg" or p.parent.name == "good")
+
+
+def link_image_out(root: Path) -> str:
+    victim = first_image(root)
+    outside = root.parent / f"outside{victim.suffix}"
+    victim.rename(outside)
+    victim.symlink_to(outside)
+    return victim.relative_to(root).as_posix()
+
+
+def link_image_up(root: Path) -> str:
+    """The same with a relative target full of '..'."""
+    name = link_image_out(root)
+    outside = (root / name).readlink()
+    (root / name).unlink()
+    (root / name).symlink_to(Path(*[".."] * len(Path(name).parts)) / outside.name)
+    return name
+
+
+def ring_of_links(root: Path) -> str:
+    victim = first_image(root)
+    victim.unlink()
+    victim.symlink_to(victim.name)
+    return victim.relative_to(root).as_posix()
+
+
+def link_folder_out(root: Path) -> str:
+    outside = root.parent / "elsewhere"
+    save(outside / "a.jpg", picture(1))
+    (root / "linked").symlink_to(outside, target_is_directory=True)
+    return "linked"
+
+
+def link_folder_in(root: Path) -> str:
+    (root / "linked").symlink_to(first_image(root).parent, target_is_directory=True)
+    return "linked"
+
+
+def foreign_name(root: Path) -> str:
+    victim = first_image(root)
+    named = os.fsdecode(os.fsencode(victim.stem) + b"_\xff" + os.fsencode(victim.suffix))
+    renamed = victim.with_name(named)
+    victim.rename(renamed)
+    return victim.with_name(f"{victim.stem}_\\udcff{victim.suffix}").relative_to(root).as_posix()
+
+
+SPOILT: list[tuple[Callable[[Path], str], str]] = [
+    (link_image_out, "path_escapes_root"),
+    (link_image_up, "path_escapes_root"),
+    (ring_of_links, "missing"),
+    (link_folder_out, "path_escapes_root"),
+    (link_folder_in, "linked_folder"),
+    (foreign_name, "name_not_utf8"),
+]
+
+
+@pytest.mark.parametrize("kind", READERS)
+@pytest.mark.parametrize(("spoil", "code"), SPOILT, ids=[case[0].__name__ for case in SPOILT])
+def test_reader__one_path_that_cannot_be_used(
+    kind: str, spoil: Callable[[Path], str], code: str, tmp_path: Path
+) -> None:
+    LAYOUTS[kind](tmp_path / "data")
+    path = spoil(tmp_path / "data")
+    index = read(tmp_path / "data", kind)
+    found = row(index, path)
+    assert found["quarantine"] == code
+    assert found["pixel_id"] is None
+    assert len(index.usable()) >= 5
+    index.save(tmp_path / "index.parquet")
+    assert ImageIndex.load(tmp_path / "index.parquet").digest() == index.digest()
+
+
+@pytest.mark.parametrize("kind", READERS)
+def test_reader__pattern_overrides_the_layout(kind: str, tmp_path: Path) -> None:
+    LAYOUTS[kind](tmp_path)
+    index = read(tmp_path, kind, label_pattern=r"([0-2])$")
+    assert index.classes == ("0", "1", "2")
+    assert set(index.frame["label_source"]) == {"filename"}
+
+
+@pytest.mark.parametrize("kind", READERS)
+def test_reader__name_that_the_pattern_does_not_match(kind: str, tmp_path: Path) -> None:
+    LAYOUTS[kind](tmp_path)
+    index = read(tmp_path, kind, label_pattern=r"([01])$")
+    lost = index.where(index.frame["quarantine"].notna())
+    assert set(lost.frame["quarantine"]) == {"label_unmatched"}
+    assert len(lost) == 2
+    assert all("data.label_pattern '([01])$'" in text for text in lost.frame["detail"])
+
+
+@pytest.mark.parametrize("kind", READERS)
+@pytest.mark.parametrize(
+    ("pattern", "message"),
+    [("(", "no regular expression"), ("^.+$", "has no group"), (r"^(?:a)\d", "has no group")],
+)
+def test_reader__pattern_that_cannot_work(
+    kind: str, pattern: str, message: str, tmp_path: Path
+) -> None:
+    LAYOUTS[kind](tmp_path)
+    with pytest.raises(DataError, match=message) as caught:
+        read(tmp_path, kind, label_pattern=pattern)
+    assert str(caught.value).startswith("data.label_pattern")
+
+
+@pytest.mark.parametrize("kind", ["folder", "mask_pairs"])
+def test_reader__stray_image_beside_the_classes(kind: str, tmp_path: Path) -> None:
+    LAYOUTS[kind](tmp_path)
+    save(tmp_path / "stray.jpg", picture(1))
+    found = row(read(tmp_path, kind), "stray.jpg")
+    assert (found["label"], found["quarantine"]) == (None, None)
+    assert str(found["warnings"]).startswith("['label_missing")
+
+
+@pytest.mark.parametrize("kind", READERS)
+def test_reader__hidden_files_are_no_images(kind: str, tmp_path: Path) -> None:
+    LAYOUTS[kind](tmp_path)
+    place = first_image(tmp_path).parent
+    (place / "._copied_by_a_mac.jpg").write_bytes(b"\0\5\x16\7")
+    save(place / ".thumbnails" / "small.jpg", picture(1, (20, 20)))
+    assert len(read(tmp_path, kind)) == 6
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_reader__closed_root(tmp_path: Path) -> None:
+    folder_layout(tmp_path / "data")
+    (tmp_path / "data").chmod(0)
+    try:
+        with pytest.raises(DataError, match="may not be read"):
+            read(tmp_path / "data", "folder")
+    finally:
+        (tmp_path / "data").chmod(0o755)
+
+
+def test_masks__mask_that_leads_outside(tmp_path: Path) -> None:
+    mask_layout(tmp_path / "data")
+    mask = tmp_path / "data" / "MT_Crack" / "Imgs" / "exp1.png"
+    mask.rename(tmp_path / "mask.png")
+    mask.symlink_to(tmp_path / "mask.png")
+    found = row(read(tmp_path / "data", "mask_pairs"), "MT_Crack/Imgs/exp1.jpg")
+    assert found["quarantine"] == "path_escapes_root"
+
+
+def test_masks__good_part_with_a_marked_mask(tmp_path: Path) -> None:
+    mask_layout(tmp_path)
+    index = read(tmp_path, "mask_pairs", ok_class="MT_Crack")
+    crack = row(index, "MT_Crack/Imgs/exp1.jpg")
+    assert crack["quarantine"] is None
+    assert "mask_not_empty" in str(crack["warnings"])
+
+
+def test_masks__two_faults_are_both_named(tmp_path: Path) -> None:
+    mask_layout(tmp_path)
+    image = tmp_path / "MT_Crack" / "Imgs" / "exp1.jpg"
+    image.write_bytes(image.read_bytes()[:-100])
+    image.with_suffix(".png").unlink()
+    found = row(read(tmp_path, "mask_pairs"), "MT_Crack/Imgs/exp1.jpg")
+    assert found["quarantine"] == "mask_missing"
+    assert "also truncated: " in str(found["detail"])
+
+
+def test_masks__threshold_is_the_configured_one(tmp_path: Path) -> None:
+    mask_layout(tmp_path)
+    save(tmp_path / "MT_Crack" / "Imgs" / "exp1.png", Image.new("L", SIZE, 60))
+    name = "MT_Crack/Imgs/exp1.jpg"
+    assert row(read(tmp_path, "mask_pairs", mask_threshold=60), name)["warnings"] == []
+    assert row(read(tmp_path, "mask_pairs", mask_threshold=61), name)["warnings"] != []
+
+
+SIZES: list[tuple[str, str, str | None]] = [
+    ("40", "32", None),
+    ("0", "0", None),
+    ("", "", None),
+    ("inf", "32", None),
+]
+SIZES += [("80", "64", "annotation_size"), ("32", "40", "annotation_size")]
+SIZES += [("wide", "32", "annotation_unreadable")]
+
+
+@pytest.mark.parametrize(("width", "height", "code"), SIZES)
+def test_voc__size_that_the_annotation_states(
+    width: str, height: str, code: str | None, tmp_path: Path
+) -> None:
+    voc_layout(tmp_path)
+    xml = voc_xml("a.jpg", ("patches", 1, 1, 9, 9))
+    size = f"<size><width>{width}</width><height>{height}</height></size></annotation>"
+    (tmp_path / "annotations" / "patches_1.xml").write_text(xml.replace("</annotation>", size))
+    assert row(read(tmp_path, "voc"), "images/patches_1.jpg")["quarantine"] == code
+
+
+def test_voc__boxes_come_through(tmp_path: Path) -> None:
+    voc_layout(tmp_path)
+    found = row(read(tmp_path, "voc"), "images/crazing_1.jpg")
+    assert found["boxes"] == [
+        {"x0": 1.0, "y0": 2.0, "x1": 20.0, "y1": 30.0, "label": "crazing"},
+        {"x0": 3.0, "y0": 3.0, "x1": 6.0, "y1": 6.0, "label": "patches"},
+    ]
+
+
+def test_voc__annotation_without_boxes_is_a_good_part(tmp_path: Path) -> None:
+    voc_layout(tmp_path)
+    (tmp_path / "annotations" / "patches_1.xml").write_text(voc_xml("patches_1.jpg"))
+    name = "images/patches_1.jpg"
+    plain = row(read(tmp_path, "voc"), name)
+    assert (plain["label"], plain["quarantine"]) == (None, None)
+    good = row(read(tmp_path, "voc", ok_class="fine"), name)
+    assert (good["label"], good["label_source"]) == ("fine", "no_boxes")
+
+
+def test_voc__annotation_that_leads_outside(tmp_path: Path) -> None:
+    voc_layout(tmp_path / "data")
+    xml = tmp_path / "data" / "annotations" / "patches_1.xml"
+    xml.rename(tmp_path / "secret.xml")
+    xml.symlink_to(tmp_path / "secret.xml")
+    found = row(read(tmp_path / "data", "voc"), "images/patches_1.jpg")
+    assert (found["quarantine"], found["boxes"]) == ("path_escapes_root", [])
+
+
+def test_voc__entities_in_another_encoding_are_seen(tmp_path: Path) -> None:
+    voc_layout(tmp_path)
+    bomb = '<?xml version="1.0" encoding="UTF-16"?><!DOCTYPE x [<!ENTITY a "b">]><annotation/>'
+    (tmp_path / "annotations" / "patches_1.xml").write_text(bomb, encoding="utf-16")
+    found = row(read(tmp_path, "voc"), "images/patches_1.jpg")
+    assert found["quarantine"] == "annotation_unreadable"
+    assert "entities" in str(found["detail"])
+
+
+def test_voc__annotation_too_large_to_be_one(tmp_path: Path) -> None:
+    voc_layout(tmp_path)
+    (tmp_path / "annotations" / "patches_1.xml").write_bytes(b"<a>" + b" " * 4_000_001)
+    found = row(read(tmp_path, "voc"), "images/patches_1.jpg")
+    assert found["quarantine"] == "annotation_unreadable"
+
+
+def test_voc__same_stem_in_two_folders(tmp_path: Path) -> None:
+    """`images/a/1.jpg` belongs to `annotations/a/1.xml`, not to `annotations/b/1.xml`."""
+    for place, label in (("a", "dent"), ("b", "rust"), ("c", "burr")):
+        save(tmp_path / "JPEGImages" / place / "1.jpg", picture(ord(place)))
+        folder = tmp_path / "Annotations" / place
+        folder.mkdir(parents=True)
+        (folder / "1.xml").write_text(voc_xml("1.jpg", (label, 1, 1, 9, 9)))
+    labels = {r["path"]: r["label"] for r in read(tmp_path, "voc").table().to_pylist()}
+    assert labels == {
+        "JPEGImages/a/1.jpg": "dent",
+        "JPEGImages/b/1.jpg": "rust",
+        "JPEGImages/c/1.jpg": "burr",
+    }
+
+
+def test_voc__flat_annotations_of_nested_images(tmp_path: Path) -> None:
+    voc_layout(tmp_path)
+    (tmp_path / "images" / "monday").mkdir()
+    for path in sorted((tmp_path / "images").glob("*.jpg")):
+        path.rename(path.parent / "monday" / path.name)
+    index = read(tmp_path, "voc")
+    assert len(index.usable()) == 6
+    assert set(index.frame["path"].str.split("/").str[1]) == {"monday"}
+
+
+@pytest.mark.parametrize("missing", ["images", "annotations"])
+def test_voc__folder_missing(missing: str, tmp_path: Path) -> None:
+    voc_layout(tmp_path)
+    shutil.rmtree(tmp_path / missing)
+    with pytest.raises(DataError, match=f"no folder {missing}"):
+        read(tmp_path, "voc")
+
+
+def test_fingerprint__sees_a_new_empty_class(tmp_path: Path) -> None:
+    folder_layout(tmp_path)
+    config = DataConfig(kind="folder", root=tmp_path)
+    before = source_fingerprint(config)
+    (tmp_path / "dent").mkdir()
+    assert source_fingerprint(config) != before
 
 
 @pytest.mark.assets

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from deploy.edge.decode import read_image
 from deploy.edge.errors import ImageError
 from inspection.config import SyntheticConfig
 from inspection.data.surfaces import CLASSES, DEFECTS, OK, part
-from inspection.data.synthetic import TRUTH, SyntheticTruth, generate
+from inspection.data.synthetic import TRUTH, SyntheticTruth, generate, recipe_digest
 
+ROOT = Path(__file__).resolve().parents[2]
 CONFIG = SyntheticConfig(
     images_per_class=6, size=64, near_duplicates=0.5, corrupt_files=4, label_conflicts=2
 )
@@ -49,7 +56,7 @@ def test_generate__existing_set_is_not_drawn_again(truth: SyntheticTruth) -> Non
 def test_generate__has_five_kinds_of_defect_with_masks_and_boxes(truth: SyntheticTruth) -> None:
     assert len(DEFECTS) >= 5
     for path, boxes in truth.boxes.items():
-        mask = cv2.imread(str((truth.root / path).with_suffix(".png")), cv2.IMREAD_UNCHANGED)
+        mask = np.asarray(Image.open((truth.root / path).with_suffix(".png")))
         assert mask.shape == (64, 64)
         is_ok = "part_ok_" in path
         assert (not boxes and not mask.any()) if is_ok else mask.any()
@@ -111,6 +118,55 @@ def test_generate__interrupted_leaves_nothing(
     with pytest.raises(OSError, match="No space"):
         generate(tmp_path / "set", CONFIG, seed=1)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_generate__two_at_once_end_with_one_set(truth: SyntheticTruth, tmp_path: Path) -> None:
+    """Both draw, one moves its folder into place first, the other takes that."""
+    meet = threading.Barrier(2)
+
+    def together() -> SyntheticTruth:
+        meet.wait()
+        return generate(tmp_path / "set", CONFIG, seed=1)
+
+    with ThreadPoolExecutor(2) as pool:
+        both = [future.result() for future in [pool.submit(together) for _ in range(2)]]
+    assert both[0] == both[1]
+    assert files(tmp_path / "set") == files(truth.root)
+    assert [path.name for path in tmp_path.iterdir()] == ["set"]
+
+
+def test_generate__killed_while_drawing_leaves_no_set_and_the_next_run_draws_it(
+    truth: SyntheticTruth, tmp_path: Path
+) -> None:
+    script = (
+        "import os, signal, sys; from pathlib import Path\n"
+        "from inspection.config import SyntheticConfig\n"
+        "from inspection.data import synthetic\n"
+        "synthetic._plant_corrupt = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "config = SyntheticConfig.model_validate_json(sys.argv[2])\n"
+        "synthetic.generate(Path(sys.argv[1]), config, seed=1)\n"
+    )
+    command = [sys.executable, "-c", script, str(tmp_path / "set"), CONFIG.model_dump_json()]
+    killed = subprocess.run(command, cwd=ROOT, check=False, capture_output=True)
+    assert killed.returncode == -signal.SIGKILL
+    assert not (tmp_path / "set").exists()
+    assert files(generate(tmp_path / "set", CONFIG, seed=1).root) == files(truth.root)
+
+
+def test_recipe_digest__names_config_and_seed() -> None:
+    other = CONFIG.model_copy(update={"size": 96})
+    named = [recipe_digest(CONFIG, seed=1), recipe_digest(CONFIG, seed=2)]
+    assert len({*named, recipe_digest(other, seed=1)}) == 3
+    assert recipe_digest(CONFIG, seed=1) == named[0]
+
+
+def test_generate__small_images_show_every_defect(tmp_path: Path) -> None:
+    """At the smallest size allowed a line must not vanish between pixels."""
+    small = SyntheticConfig(images_per_class=12, size=32, corrupt_files=0, label_conflicts=0)
+    truth = generate(tmp_path / "set", small, seed=4)
+    assert (truth.corrupt, truth.conflicts, truth.renamed) == ({}, (), ())
+    unseen = [path for path in truth.boxes if not path.startswith(OK) and not truth.boxes[path]]
+    assert unseen == []
 
 
 @pytest.mark.parametrize("label", CLASSES)

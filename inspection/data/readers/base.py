@@ -42,6 +42,8 @@ class RawItem:
     pair_id: str | None = None
     session: str | None = None
     camera: str | None = None
+    stated_size: tuple[int, int] | None = None
+    """Width and height that an annotation gives; boxes drawn on another size belong to another image."""
     fault: tuple[str, str] | None = None
     warnings: tuple[str, ...] = field(default=())
 

@@ -6,22 +6,65 @@ import os
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
-from inspection.data.readers.base import IMAGE_SUFFIXES
+from inspection.data.readers.base import IMAGE_SUFFIXES, RawItem
 from inspection.errors import DataError
+
+Fault = tuple[str, str]
+"""A quarantine code and its sentence."""
 
 
 def checked_root(root: Path) -> Path:
-    """The absolute root; DataError when it is missing or no folder."""
+    """The absolute root; DataError when it is missing, no folder, or closed to us."""
     if not root.exists():
         raise DataError(f"data.root: '{root}' does not exist; give data.root=<folder of images>")
     if not root.is_dir():
         raise DataError(f"data.root: '{root}' is a file; give the folder that holds the images")
+    if not os.access(root, os.R_OK | os.X_OK):
+        raise DataError(f"data.root: '{root}' may not be read; change its permissions")
     return root.resolve()
 
 
 def images_below(folder: Path, suffixes: Collection[str] = IMAGE_SUFFIXES) -> list[Path]:
-    """Files with an image suffix, at any depth, sorted; hidden files and linked folders are passed over."""
+    """Files with such a suffix, at any depth, sorted; hidden files and linked folders are passed over."""
     return sorted(path for path in _walk(folder) if path.suffix.lower() in suffixes)
+
+
+def images_in(folder: Path) -> list[Path]:
+    """Image files that lie directly in the folder, sorted; no hidden ones."""
+    return sorted(
+        path
+        for path in folder.iterdir()
+        if path.suffix.lower() in IMAGE_SUFFIXES
+        and not path.name.startswith(".")
+        and not path.is_dir()
+    )
+
+
+def class_folders(root: Path) -> list[Path]:
+    """Folders directly below the root, sorted; neither hidden nor links."""
+    return [
+        path
+        for path in sorted(root.iterdir())
+        if path.is_dir() and not path.is_symlink() and not path.name.startswith(".")
+    ]
+
+
+def linked_folders(root: Path) -> list[RawItem]:
+    """One item per link to a folder, so that what is passed over is not passed over in silence."""
+    return [
+        RawItem(path=relative(path, root), fault=path_fault(path, root) or _linked(path))
+        for path in sorted(_links(root))
+    ]
+
+
+def _links(root: Path) -> Iterator[Path]:
+    for place, folders, _ in os.walk(root):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        yield from (Path(place) / name for name in folders if (Path(place) / name).is_symlink())
+
+
+def _linked(path: Path) -> Fault:
+    return "linked_folder", f"'{path.name}' is a link to a folder, not followed: copy the folder"
 
 
 def _walk(folder: Path) -> Iterator[Path]:
@@ -31,20 +74,18 @@ def _walk(folder: Path) -> Iterator[Path]:
 
 
 def relative(path: Path, root: Path) -> str:
-    """POSIX path below the root."""
-    return path.relative_to(root).as_posix()
+    """POSIX path below the root; bytes of a name that is not UTF-8 are spelt out as `\\udcNN`."""
+    return path.relative_to(root).as_posix().encode("utf-8", "backslashreplace").decode()
 
 
-def escapes(path: Path, root: Path) -> bool:
-    """Whether the path, links resolved, lies outside the root."""
-    return not path.resolve().is_relative_to(root)
-
-
-def escape_fault(path: Path, root: Path) -> tuple[str, str] | None:
-    """The quarantine of a file that leads out of the root, else None."""
-    if not escapes(path, root):
-        return None
-    return (
-        "path_escapes_root",
-        "the path leads outside data.root (a link or '..'): copy the file into the data set",
-    )
+def path_fault(path: Path, root: Path) -> Fault | None:
+    """The quarantine of a file that leads out of the root or has a name no table can hold, else None."""
+    # realpath, because Path.resolve raises on a ring of links.
+    if not Path(os.path.realpath(path)).is_relative_to(root):
+        return (
+            "path_escapes_root",
+            "the path leads outside data.root (a link or '..'): copy the file into the data set",
+        )
+    if relative(path, root) != path.relative_to(root).as_posix():
+        return "name_not_utf8", "the file's name is not UTF-8: rename it"
+    return None

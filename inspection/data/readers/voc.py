@@ -1,25 +1,21 @@
 """Pascal VOC: `images/` or `JPEGImages/`, and one XML file of boxes per image in `annotations/` or `Annotations/`.
 
-Covered: boxes with names; the size that the XML states is checked against the image later. Not covered: parts,
-`difficult` and `truncated` flags, masks.
+Covered: boxes with names, corners as they are stated (some tools count pixels from 0, some from 1: at most one pixel
+apart); the size that the XML states. Not covered: parts, `difficult` and `truncated` flags, masks.
 """
 
 from __future__ import annotations
 
 import math
-import re
 import xml.etree.ElementTree as ElementTree
 from collections import defaultdict
+from dataclasses import dataclass
 from pathlib import Path
 
 from inspection.config import DataConfig
 from inspection.data.readers.base import IMAGE_SUFFIXES, Box, RawItem
-from inspection.data.readers.files import (
-    checked_root,
-    escape_fault,
-    images_below,
-    relative,
-)
+from inspection.data.readers.files import Fault, checked_root, images_below, path_fault, relative
+from inspection.data.readers.labels import LabelRule
 from inspection.errors import DataError
 
 IMAGE_FOLDERS = ("images", "JPEGImages")
@@ -27,19 +23,56 @@ ANNOTATION_FOLDERS = ("annotations", "Annotations")
 MAX_XML_BYTES = 4_000_000
 
 
+@dataclass(frozen=True)
+class Annotation:
+    """What one XML file says: boxes, the image's (width, height) and file name, where given."""
+
+    boxes: tuple[Box, ...]
+    size: tuple[int, int] | None
+    named: str
+
+
 def read_voc(root: Path, config: DataConfig) -> list[RawItem]:
-    """One item per image, and one `label_without_image` per annotation that has none."""
-    root = checked_root(root)
-    images = _folder(root, IMAGE_FOLDERS)
-    annotations = _folder(root, ANNOTATION_FOLDERS)
-    by_stem = {path.stem: path for path in sorted(annotations.rglob("*.xml"))}
-    items = [
-        _item(path, by_stem.pop(path.stem, None), root, config) for path in images_below(images)
-    ]
-    if not items:
-        raise DataError(f"data.root: no image files in '{images}'; is it the right folder?")
-    orphans = [_orphan(path, root) for path in by_stem.values()]
+    """One item per image, and one `label_without_image` per annotation that has none.
+
+    The image's label is the pattern's, or the class with the largest total box area, or for an annotation without
+    boxes `data.ok_class`.
+    """
+    root, rule = checked_root(root), LabelRule(config)
+    folder = _folder(root, IMAGE_FOLDERS)
+    images = images_below(folder)
+    if not images:
+        raise DataError(f"data.root: no image files in '{folder}'; is it the right folder?")
+    annotations = _Annotations(_folder(root, ANNOTATION_FOLDERS))
+    items = []
+    for path in images:
+        xml = annotations.of(path.relative_to(folder))
+        items.append(_item(path, xml, root, rule, config.ok_class))
+    orphans = [_orphan(path, root) for path in annotations.unused()]
     return sorted([*items, *orphans], key=lambda item: item.path)
+
+
+class _Annotations:
+    """XML files by their place below the folder: the image's place, or in a flat folder its stem."""
+
+    def __init__(self, folder: Path) -> None:
+        self.paths = {
+            path.relative_to(folder).with_suffix(""): path
+            for path in images_below(folder, {".xml"})
+        }
+        self.used: set[Path] = set()
+
+    def of(self, image: Path) -> Path | None:
+        """The annotation of the image at this place below its own folder."""
+        for key in (image.with_suffix(""), Path(image.stem)):
+            if key in self.paths:
+                self.used.add(key)
+                return self.paths[key]
+        return None
+
+    def unused(self) -> list[Path]:
+        """Annotations that no image asked for."""
+        return [path for key, path in self.paths.items() if key not in self.used]
 
 
 def _folder(root: Path, names: tuple[str, ...]) -> Path:
@@ -57,54 +90,69 @@ def _orphan(path: Path, root: Path) -> RawItem:
     return RawItem(path=relative(path, root), fault=("label_without_image", sentence))
 
 
-def _item(path: Path, annotation: Path | None, root: Path, config: DataConfig) -> RawItem:
-    name, fault = relative(path, root), escape_fault(path, root)
-    if annotation is None:
-        sentence = f"no annotation '{path.stem}.xml': add one, or remove the image"
-        return RawItem(path=name, fault=fault or ("annotation_missing", sentence))
+def _item(
+    path: Path, xml: Path | None, root: Path, rule: LabelRule, ok_class: str | None
+) -> RawItem:
+    name = relative(path, root)
+    fault = path_fault(path, root) or (path_fault(xml, root) if xml else _missing(path))
+    if xml is None or fault is not None:
+        return RawItem(path=name, fault=fault)
     try:
-        boxes = parse_boxes(annotation)
-        fault = fault or _named_outside(annotation, root)
-    except (ValueError, ElementTree.ParseError, OSError) as error:
-        sentence = f"'{annotation.name}' cannot be read ({error}): mend the XML"
-        return RawItem(path=name, fault=fault or ("annotation_unreadable", sentence))
-    label, source = image_label(path.stem, boxes, config.label_pattern)
-    others = sorted({box.label for box in boxes} - {label})
-    warnings = (f"box_label_differs: labelled {label}, holds boxes of {', '.join(others)}",)
+        said = parse_annotation(xml)
+    except (ValueError, LookupError, ElementTree.ParseError, OSError) as error:
+        sentence = f"'{xml.name}' cannot be read ({error}): mend the XML"
+        return RawItem(path=name, fault=("annotation_unreadable", sentence))
+    main = largest_class(said.boxes) or ok_class
+    label = rule.label(path.stem, main, "box" if said.boxes else "no_boxes")
     return RawItem(
         path=name,
-        label=label,
-        label_source=source,
-        boxes=boxes,
-        fault=fault,
-        warnings=warnings if others and label is not None else (),
+        label=label.name,
+        label_source=label.source,
+        boxes=said.boxes,
+        stated_size=said.size,
+        fault=_named_outside(said, xml) or label.fault,
+        warnings=_strangers(said.boxes, label.name),
     )
 
 
-def image_label(
-    stem: str, boxes: tuple[Box, ...], pattern: str | None
-) -> tuple[str | None, str | None]:
-    """The image's class and where it came from: the pattern's group, else the class with the largest total box area."""
-    if pattern is not None:
-        match = re.search(pattern, stem)
-        return (match.group(1), "filename") if match else (None, None)
+def _missing(path: Path) -> Fault:
+    return "annotation_missing", f"no annotation '{path.stem}.xml': add one, or remove the image"
+
+
+def _strangers(boxes: tuple[Box, ...], label: str | None) -> tuple[str, ...]:
+    others = sorted({box.label for box in boxes} - {label})
+    if label is None or not others:
+        return ()
+    return (f"box_label_differs: labelled {label}, holds boxes of {', '.join(others)}",)
+
+
+def largest_class(boxes: tuple[Box, ...]) -> str | None:
+    """The class with the largest total area; the first by name when equal, None without boxes."""
     areas: dict[str, float] = defaultdict(float)
     for box in boxes:
         areas[box.label] += box.area
-    if not areas:
-        return None, None
-    return max(sorted(areas), key=areas.__getitem__), "box"
+    return max(sorted(areas), key=areas.__getitem__, default=None)
 
 
-def parse_boxes(annotation: Path) -> tuple[Box, ...]:
-    """Boxes as stated; ValueError for missing or non-numeric corners, or a document that is no VOC annotation."""
-    text = annotation.read_bytes()
-    if len(text) > MAX_XML_BYTES:
-        raise ValueError(f"{len(text)} bytes, the limit is {MAX_XML_BYTES}")
-    if b"<!ENTITY" in text or b"<!DOCTYPE" in text:
+def parse_annotation(xml: Path) -> Annotation:
+    """What the XML states; ValueError for missing or non-numeric corners, or what no annotation needs."""
+    if (size := xml.stat().st_size) > MAX_XML_BYTES:
+        raise ValueError(f"{size} bytes, the limit is {MAX_XML_BYTES}")
+    text = xml.read_bytes()
+    # An entity can name itself a billion times; zero bytes are dropped to see through UTF-16.
+    if any(word in text.replace(b"\0", b"") for word in (b"<!ENTITY", b"<!DOCTYPE")):
         raise ValueError("declares entities, which no annotation needs")
     document = ElementTree.fromstring(text)
-    return tuple(_box(element) for element in document.iter("object"))
+    boxes = tuple(_box(element) for element in document.iter("object"))
+    return Annotation(boxes, _size(document), (document.findtext("filename") or "").strip())
+
+
+def _size(document: ElementTree.Element) -> tuple[int, int] | None:
+    """None where it is not given, or given as 0 by tools that did not look."""
+    texts = [document.findtext(f"size/{name}") for name in ("width", "height")]
+    width, height = (float(text) if text and text.strip() else 0.0 for text in texts)
+    known = 0 < width < math.inf and 0 < height < math.inf
+    return (int(width), int(height)) if known else None
 
 
 def _box(element: ElementTree.Element) -> Box:
@@ -125,15 +173,11 @@ def _number(element: ElementTree.Element, where: str) -> float:
     return value
 
 
-def _named_outside(annotation: Path, root: Path) -> tuple[str, str] | None:
-    """The file that the XML names must not lead out of the root (it is matched by stem, never opened by this name)."""
-    named = (ElementTree.parse(annotation).findtext("filename") or "").strip()
-    if Path(named).suffix.lower() in IMAGE_SUFFIXES and (
-        named.startswith(("/", "\\")) or ".." in Path(named.replace("\\", "/")).parts
-    ):
-        return (
-            "path_escapes_root",
-            f"'{annotation.name}' names '{named}', outside data.root: name the file alone",
-        )
-    del root
-    return None
+def _named_outside(said: Annotation, xml: Path) -> Fault | None:
+    """The name must not lead out of the root, though images are matched by stem and never opened by it."""
+    named = Path(said.named.replace("\\", "/"))
+    leads_out = named.is_absolute() or ".." in named.parts
+    if not leads_out or named.suffix.lower() not in IMAGE_SUFFIXES:
+        return None
+    sentence = f"'{xml.name}' names '{said.named}', outside data.root: name the file alone"
+    return "path_escapes_root", sentence

@@ -1,0 +1,274 @@
+"""A timm network with the weights that were asked for, or one sentence about why not. No pickle is ever opened.
+
+Covered: `none` (random, from the seed), a local .safetensors file (half precision is widened), the hub or its local
+cache. A file's own metadata (`mean`, `std`, `pad_type`, `license`, `source`) is believed over timm's defaults.
+Not covered: torch's pickled .pth and .bin files, which can run code when opened.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import timm
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import nn
+
+from inspection.errors import WeightsError
+
+HUB_TIMEOUT_S = 5.0
+"""How long the hub may take to answer at all: the hub client itself retries for a minute."""
+
+Triple = tuple[float, float, float]
+
+INCEPTION: Triple = (0.5, 0.5, 0.5)
+
+
+@dataclass(frozen=True)
+class WeightsFile:
+    """Tensors of a .safetensors file, floats widened to float32, and what the file says of itself."""
+
+    name: str
+    tensors: Mapping[str, torch.Tensor]
+    metadata: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Network:
+    """A timm network without classifier: `forward_head(..., pre_logits=True)` ends at the embedding."""
+
+    module: nn.Module
+    source: str
+    """`none`, a hub id, or the file's name."""
+    digest: str
+    licence: str
+    mean: Triple
+    std: Triple
+    pad_same: bool = False
+
+
+@dataclass(frozen=True)
+class Blueprint:
+    """Which timm network, for which input side in pixels, with which padding."""
+
+    name: str
+    image_size: int
+    pad_same: bool = False
+
+    def build(self, **options: Any) -> nn.Module:
+        """The network without its classifier, in training mode, on the CPU."""
+        check_name(self.name)
+        if self.pad_same:
+            options["pad_type"] = "same"
+        config: Any = timm.get_pretrained_cfg(self.name, allow_unregistered=True)
+        if config is not None and config.fixed_input_size:
+            options["img_size"] = self.image_size
+        try:
+            module: nn.Module = timm.create_model(self.name, num_classes=0, **options)
+        except TypeError as error:
+            if self.pad_same and "pad_type" in str(error):
+                raise WeightsError(
+                    f"network '{self.name}' knows no TensorFlow padding: set teacher.pad_same=false"
+                ) from error
+            raise
+        return module
+
+
+def create_network(blueprint: Blueprint, weights: str, *, seed: int) -> Network:
+    """Any timm network with `hub`, `none` or a file's weights."""
+    if weights == "none":
+        return _random(blueprint, seed)
+    if weights == "hub":
+        return _from_hub(blueprint)
+    return _from_file(blueprint, Path(weights))
+
+
+def read_safetensors(path: Path) -> WeightsFile:
+    """Open a weights file, whole, or say what is wrong with it."""
+    if path.suffix != ".safetensors":
+        raise WeightsError(
+            f"weights must be 'hub', 'none' or a .safetensors file, got '{path}': "
+            "convert it with safetensors.torch.save_file"
+        )
+    if not path.is_file():
+        raise WeightsError(
+            f"there is no weights file '{path}': mend the path, or use 'hub' or 'none'"
+        )
+    try:
+        with safe_open(path, framework="pt") as stream:
+            tensors = {name: _widened(stream.get_tensor(name)) for name in stream.keys()}  # noqa: SIM118
+            return WeightsFile(path.name, tensors, stream.metadata() or {})
+    except SafetensorError as error:
+        raise WeightsError(
+            f"weights file '{path}' cannot be read ({error}): copy or download it again"
+        ) from error
+
+
+def load_weights(module: nn.Module, weights: WeightsFile, what: str) -> None:
+    """Put a file's tensors into `module`; tensors the module has no place for (a classifier) are left out."""
+    wanted = module.state_dict()
+    wrong = [
+        f"{name} (file {tuple(weights.tensors[name].shape)}, {what} {tuple(tensor.shape)})"
+        if name in weights.tensors
+        else f"{name} (not in the file)"
+        for name, tensor in wanted.items()
+        if name not in weights.tensors or weights.tensors[name].shape != tensor.shape
+    ]
+    if wrong:
+        raise WeightsError(
+            f"weights '{weights.name}' are not of {what}: {len(wrong)} of {len(wanted)} tensors do not fit, "
+            f"first {'; '.join(wrong[:3])}: name the architecture these weights were saved from"
+        )
+    module.load_state_dict({name: weights.tensors[name] for name in wanted})
+
+
+def state_digest(module: nn.Module) -> str:
+    """Hex SHA-256 of names, types, shapes and bytes of a module's state."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(module.state_dict().items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        # As bytes through a view: numpy has no bfloat16.
+        raw = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
+        digest.update(raw.numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _widened(tensor: torch.Tensor) -> torch.Tensor:
+    return tensor.float() if tensor.is_floating_point() else tensor
+
+
+def _random(blueprint: Blueprint, seed: int) -> Network:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        module = blueprint.build()
+    mean, std = _defaults(module)
+    licence = "none (random weights)"
+    return Network(module, "none", state_digest(module), licence, mean, std, blueprint.pad_same)
+
+
+def _from_file(blueprint: Blueprint, path: Path) -> Network:
+    weights = read_safetensors(path)
+    if weights.metadata.get("pad_type") == "same" and _takes_padding(blueprint):
+        blueprint = replace(blueprint, pad_same=True)
+    module = blueprint.build()
+    load_weights(module, weights, blueprint.name)
+    mean, std = _defaults(module)
+    if blueprint.pad_same:  # TensorFlow's networks were trained on -1..1
+        mean = std = INCEPTION
+    licence = weights.metadata.get("license") or weights.metadata.get("source") or "not stated"
+    return Network(
+        module,
+        path.name,
+        state_digest(module),
+        licence,
+        _triple(weights, "mean", mean),
+        _triple(weights, "std", std),
+        blueprint.pad_same,
+    )
+
+
+def _takes_padding(blueprint: Blueprint) -> bool:
+    try:
+        replace(blueprint, pad_same=True).build()
+    except WeightsError:
+        return False
+    return True
+
+
+def _from_hub(blueprint: Blueprint) -> Network:
+    config = _hub_config(blueprint.name)
+    path = _hub_file(str(config.hf_hub_id), blueprint.name)
+    # timm loads the file, because it knows how older checkpoints of each architecture are renamed.
+    module = blueprint.build(pretrained=True, pretrained_cfg_overlay={"file": str(path)})
+    mean, std = _defaults(module)
+    licence = str(config.license or "not stated")
+    source = str(config.hf_hub_id)
+    return Network(module, source, state_digest(module), licence, mean, std, blueprint.pad_same)
+
+
+def check_name(name: str) -> None:
+    """Refuse a name timm does not know, with the nearest ones it does."""
+    if timm.is_model(name):
+        return
+    near = difflib.get_close_matches(name.partition(".")[0], timm.list_models(), n=3)
+    hint = f"did you mean {' or '.join(near)}?" if near else "see timm.list_models()"
+    raise WeightsError(f"timm knows no network '{name}': {hint}")
+
+
+def _hub_config(name: str) -> Any:
+    check_name(name)
+    try:
+        config = timm.get_pretrained_cfg(name)
+    except RuntimeError as error:
+        tags = ", ".join(timm.list_pretrained(name.partition(".")[0])[:3])
+        raise WeightsError(f"timm knows no weights '{name}': use {tags}") from error
+    if config is None or not config.hf_hub_id:
+        raise WeightsError(f"the hub has no weights of '{name}': use a local file or 'none'")
+    return config
+
+
+def _hub_file(repository: str, name: str) -> Path:
+    from huggingface_hub import hf_hub_download, try_to_load_from_cache
+
+    cached = try_to_load_from_cache(repository, "model.safetensors")
+    if isinstance(cached, str):
+        return Path(cached)
+    _probe_hub(name)
+    try:
+        return Path(hf_hub_download(repository, "model.safetensors"))
+    except OSError as error:
+        raise _unreachable(name, error) from error
+
+
+def _probe_hub(name: str) -> None:
+    """Ask the hub once, quickly, before its client starts a minute of retries."""
+    from huggingface_hub import constants
+
+    if constants.HF_HUB_OFFLINE:
+        raise _unreachable(name, OSError("HF_HUB_OFFLINE is set"))
+    request = urllib.request.Request(constants.ENDPOINT, method="HEAD")
+    try:
+        urllib.request.urlopen(request, timeout=HUB_TIMEOUT_S).close()
+    except urllib.error.HTTPError:
+        return  # an answer, if not a kind one: the download will say more
+    except OSError as error:
+        raise _unreachable(name, error) from error
+
+
+def _unreachable(name: str, error: Exception) -> WeightsError:
+    reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+    return WeightsError(
+        f"weights of '{name}' are not in the local cache and the hub cannot be reached ({reason}): "
+        "give a local file (teacher.weights=PATH.safetensors), set HF_HOME to a filled cache, or use 'none'"
+    )
+
+
+def _defaults(module: nn.Module) -> tuple[Triple, Triple]:
+    config: Any = getattr(module, "pretrained_cfg", None) or {}
+    mean = config.get("mean") or INCEPTION
+    std = config.get("std") or INCEPTION
+    return _three(mean), _three(std)
+
+
+def _triple(weights: WeightsFile, key: str, default: Triple) -> Triple:
+    text = weights.metadata.get(key)
+    if text is None:
+        return default
+    try:
+        return _three([float(part) for part in text.split(",")])
+    except ValueError as error:
+        raise WeightsError(
+            f"weights '{weights.name}' say {key}='{text}': three numbers are needed, '0.5,0.5,0.5'"
+        ) from error
+
+
+def _three(values: Any) -> Triple:
+    first, second, third = (float(value) for value in values)
+    return first, second, third

@@ -1,0 +1,198 @@
+"""After each step and epoch: validate, remember the best, stop in time, and write it all down."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from inspection.models.student import Student
+from inspection.progress import Advance
+from inspection.records import Record
+from inspection.training.augment import to_network
+from inspection.training.checkpoint import (
+    Checkpoint,
+    Tensors,
+    named,
+    optimizer_tensors,
+    restore_optimizer,
+    save_checkpoint,
+)
+from inspection.training.module import Distillation
+from inspection.training.pixels import PixelSource
+from inspection.training.scores import Score, score
+
+PREDICT_BATCH = 128
+
+
+@dataclass(frozen=True)
+class Epoch(Record):
+    """One pass over the training images: mean losses (total and its three parts), and how validation went."""
+
+    epoch: int
+    loss: float
+    loss_labels: float
+    loss_logits: float
+    loss_features: float
+    learning_rate: float
+    validation: Score
+
+
+@dataclass
+class Progress:
+    """Where a run stands, besides its tensors."""
+
+    history: list[Epoch] = field(default_factory=list)
+    best_epoch: int = 0
+    """1-based; 0 before the first validation."""
+    stopped: bool = False
+
+    @property
+    def best(self) -> Score | None:
+        """The best validation so far."""
+        return self.history[self.best_epoch - 1].validation if self.best_epoch else None
+
+
+@dataclass(frozen=True)
+class Habits:
+    """When to save and when to give up."""
+
+    key: str
+    folder: Path
+    steps_per_epoch: int
+    patience: int
+    save_every_steps: int
+
+
+class Journal(L.Callback):
+    """Keeps the run's state in `habits.folder`, and puts a saved state back at the start."""
+
+    def __init__(
+        self,
+        habits: Habits,
+        validation: tuple[PixelSource, npt.NDArray[np.int64]],
+        saved: Checkpoint | None,
+    ) -> None:
+        self.habits = habits
+        self.validation = validation
+        self.saved = saved
+        self.advance: Advance = lambda _: None
+        self.progress = _progress(saved.facts) if saved else Progress()
+        self.best_weights: Tensors = saved.part("best") if saved else {}
+
+    def restore(self, module: Distillation) -> None:
+        """Put the saved networks and counters back, if any."""
+        if self.saved is None:
+            return
+        module.student.load_state_dict(self.saved.part("student"))
+        module.average.load_state_dict(self.saved.part("average"))
+        module.projection.load_state_dict(self.saved.part("projection"))
+        module.step = int(self.saved.facts["step"])
+        module.sums = list(self.saved.facts["sums"])
+
+    def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:  # noqa: ARG002
+        """Put back what exists only once Lightning has set up: optimizer and gradient scaler."""
+        if self.saved is None:
+            return
+        restore_optimizer(trainer.optimizers[0], self.saved.part("optimizer"))
+        if self.saved.facts["scaler"]:
+            trainer.precision_plugin.load_state_dict(self.saved.facts["scaler"])
+
+    def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: Any) -> None:
+        """Count the step; save inside an epoch when asked to."""
+        module = _distillation(pl_module)
+        module.finish_step()
+        self.advance(self._note())
+        every = self.habits.save_every_steps
+        inside = module.step % self.habits.steps_per_epoch != 0
+        if every and inside and module.step % every == 0:
+            self.save(trainer, module)
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Validate the average, keep it if it is the best, stop when it has not been for long, save."""
+        module = _distillation(pl_module)
+        source, labels = self.validation
+        logits, _ = predict(module.average, source, len(labels))
+        self.progress.history.append(self._epoch(module, score(logits, labels)))
+        module.sums = [0.0, 0.0, 0.0, 0.0]
+        now = len(self.progress.history)
+        if self.progress.history[-1].validation.beats(self.progress.best):
+            self.progress.best_epoch = now
+            self.best_weights = {
+                name: tensor.detach().cpu().clone()
+                for name, tensor in module.average.state_dict().items()
+            }
+        if now - self.progress.best_epoch >= self.habits.patience:
+            self.progress.stopped = trainer.should_stop = True
+        self.save(trainer, module)
+
+    def save(self, trainer: L.Trainer, module: Distillation) -> None:
+        """Write the checkpoint."""
+        tensors = {
+            **named("student", module.student.state_dict()),
+            **named("average", module.average.state_dict()),
+            **named("projection", module.projection.state_dict()),
+            **named("optimizer", optimizer_tensors(trainer.optimizers[0])),
+            **named("best", self.best_weights),
+        }
+        facts = {
+            "key": self.habits.key,
+            "step": module.step,
+            "sums": module.sums,
+            "scaler": trainer.precision_plugin.state_dict(),
+            "best_epoch": self.progress.best_epoch,
+            "stopped": self.progress.stopped,
+            "history": [json.loads(epoch.to_json()) for epoch in self.progress.history],
+        }
+        save_checkpoint(self.habits.folder, Checkpoint(tensors, facts))
+
+    def _epoch(self, module: Distillation, validation: Score) -> Epoch:
+        means = [total / self.habits.steps_per_epoch for total in module.sums]
+        rate = module.learning_rate(module.step - 1)
+        return Epoch(
+            epoch=len(self.progress.history) + 1,
+            loss=means[0],
+            loss_labels=means[1],
+            loss_logits=means[2],
+            loss_features=means[3],
+            learning_rate=rate,
+            validation=validation,
+        )
+
+    def _note(self) -> str:
+        if not self.progress.history:
+            return "epoch 1"
+        last = self.progress.history[-1]
+        return f"epoch {last.epoch + 1}, validation macro-F1 {last.validation.macro_f1:.3f}"
+
+
+def predict(
+    student: Student, source: PixelSource, count: int
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """Logits (N, C) and embeddings (N, E) of a student in evaluation mode, on its own device."""
+    device = next(student.parameters()).device
+    logits, embeddings = [], []
+    with torch.inference_mode():
+        for positions in torch.split(torch.arange(count), PREDICT_BATCH):
+            pixels = source.take(positions).to(device).float()
+            outputs = student(to_network(pixels, student.mean, student.std))
+            logits.append(outputs[0].float().cpu())
+            embeddings.append(outputs[1].float().cpu())
+    return torch.cat(logits).numpy(), torch.cat(embeddings).numpy()
+
+
+def _progress(facts: dict[str, Any]) -> Progress:
+    history = [Epoch.from_json(json.dumps(epoch).encode()) for epoch in facts["history"]]
+    return Progress(history, int(facts["best_epoch"]), bool(facts["stopped"]))
+
+
+def _distillation(module: L.LightningModule) -> Distillation:
+    if not isinstance(module, Distillation):
+        raise TypeError(f"the journal keeps Distillation modules, got {type(module).__name__}")
+    return module

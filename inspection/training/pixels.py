@@ -1,0 +1,71 @@
+"""Preprocessed images on tap: all in memory when they fit, read again per batch when they do not."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+import torch
+
+from deploy.edge.spec import Preprocessing
+from inspection.features.images import read_batch
+from inspection.progress import bar
+
+MEMORY_BYTES = 10**9
+"""Above this, images are decoded anew for each batch."""
+READ_AT_ONCE = 64
+
+
+class PixelSource(Protocol):
+    """Images by position."""
+
+    def take(self, positions: torch.Tensor) -> torch.Tensor:
+        """uint8 (len(positions), H, W, 3)."""
+        ...
+
+
+class InMemory:
+    """All images decoded once, uint8 (N, H, W, 3)."""
+
+    def __init__(self, images: torch.Tensor) -> None:
+        self.images = images
+
+    def take(self, positions: torch.Tensor) -> torch.Tensor:
+        """The images at `positions`."""
+        return self.images[positions]
+
+
+class FromDisk:
+    """Images decoded each time they are asked for."""
+
+    def __init__(self, paths: Sequence[Path], preprocessing: Preprocessing) -> None:
+        self.paths = tuple(paths)
+        self.preprocessing = preprocessing
+
+    def take(self, positions: torch.Tensor) -> torch.Tensor:
+        """The images at `positions`."""
+        paths = [self.paths[position] for position in positions.tolist()]
+        return torch.from_numpy(read_batch(paths, self.preprocessing))
+
+
+def open_pixels(
+    paths: Sequence[Path],
+    preprocessing: Preprocessing,
+    *,
+    what: str,
+    memory_bytes: int = MEMORY_BYTES,
+) -> PixelSource:
+    """The images of `paths`, in memory when they take at most `memory_bytes`."""
+    source = FromDisk(paths, preprocessing)
+    if len(paths) * preprocessing.height * preprocessing.width * 3 > memory_bytes:
+        return source
+    images = torch.empty(
+        len(paths), preprocessing.height, preprocessing.width, 3, dtype=torch.uint8
+    )
+    with bar(f"{what} images", len(paths)) as advance:
+        for block in torch.split(torch.arange(len(paths)), READ_AT_ONCE):
+            images[block] = source.take(block)
+            for _ in block:
+                advance("")
+    return InMemory(images)

@@ -1,0 +1,192 @@
+"""The student: distilled from the teacher, killed and resumed at will, and written where it can be exported.
+
+Covered: SIGKILL at any moment; running the same thing again goes on from the last checkpoint, and ends with the same
+numbers. Not covered: going on with another config, data set or teacher (that is another run, and starts anew).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from deploy.edge.files import canonical_json, sha256_bytes, sha256_file
+from deploy.edge.spec import Preprocessing
+from inspection.config import StudentConfig
+from inspection.data.index import ImageIndex
+from inspection.features.device import resolve_device, use_own_cores
+from inspection.features.extract import Features
+from inspection.models.heads import Teacher
+from inspection.models.registry import Start, start_student
+from inspection.models.student_files import CARD, WEIGHTS, StudentCard, load_student, save_weights
+from inspection.records import Record
+from inspection.training.augment import Augmentation
+from inspection.training.checkpoint import CHECKPOINT, Checkpoint, load_checkpoint
+from inspection.training.fit import fit
+from inspection.training.journal import Epoch, Habits, Journal, predict
+from inspection.training.labels import Rows, rows_of
+from inspection.training.module import Distillation, Lesson
+from inspection.training.pixels import FromDisk, PixelSource, open_pixels
+from inspection.training.scores import Score
+from inspection.training.stream import Plan
+from inspection.training.targets import teacher_targets
+
+RECIPE = "distillation v1"
+"""Part of every run's key: change it when a saved run must not be continued by newer code."""
+RESULT = "result.json"
+
+
+@dataclass(frozen=True)
+class StudentResult(Record):
+    """A finished training: where the student lies, and how it got there."""
+
+    folder: Path
+    key: str
+    history: tuple[Epoch, ...]
+    epochs_run: int
+    best_epoch: int
+    validation: Score
+    resumed_from: int | None
+    """The step of the checkpoint that the last process began with; null if it began at the start."""
+
+
+class StudentOutputs(NamedTuple):
+    """One row per image: uncalibrated logits (N, C) and embedding (N, E), float32."""
+
+    logits: npt.NDArray[np.float32]
+    embedding: npt.NDArray[np.float32]
+
+
+def student_key(index: ImageIndex, teacher: Teacher, config: StudentConfig, *, seed: int) -> str:
+    """Content address of a training run: equal keys mean equal students."""
+    parts = {
+        split: [[*pair] for pair in zip(rows.image_ids, rows.labels.tolist(), strict=True)]
+        for split in ("train", "val")
+        for rows in [rows_of(index, split, index.classes)]
+    }
+    # How often to save does not change what is learnt.
+    settings = config.model_dump(mode="json", exclude={"checkpoint_every_steps"})
+    path = Path(config.weights)
+    weights = sha256_file(path) if path.is_file() else config.weights
+    document = [RECIPE, settings, weights, list(index.classes), parts, teacher.digest(), seed]
+    return sha256_bytes(canonical_json(document))
+
+
+def train_student(
+    index: ImageIndex,
+    features: Features,
+    teacher: Teacher,
+    config: StudentConfig,
+    *,
+    seed: int,
+    folder: Path,
+    device: str = "auto",
+) -> StudentResult:
+    """Distil a student into `folder`, going on from what an earlier, killed call left there."""
+    use_own_cores()
+    key = student_key(index, teacher, config, seed=seed)
+    if (finished := _finished(folder, key)) is not None:
+        return finished
+    classes = index.classes
+    train, val = rows_of(index, "train", classes), rows_of(index, "val", classes)
+    start = start_student(
+        config.architecture,
+        len(classes),
+        weights=config.weights,
+        image_size=config.image_size,
+        seed=seed,
+    )
+    plan = Plan(len(train), config.batch_size, seed)
+    lesson = Lesson(
+        pixels=_pixels(train, config, "training"),
+        targets=teacher_targets(train, features, teacher, seed=seed),
+        augmentation=Augmentation(),
+        total_steps=plan.steps_per_epoch * config.epochs,
+        seed=seed,
+    )
+    every = config.checkpoint_every_steps
+    habits = Habits(key, folder, plan.steps_per_epoch, config.patience, every)
+    validation = (_pixels(val, config, "validation"), val.labels)
+    resume = load_checkpoint(folder, key)
+    journal = Journal(habits, validation, resume)
+    fit(Distillation(start.student, lesson, config), plan, journal, resolve_device(device))
+    result = _result(folder, journal, resume)
+    return _write(
+        result, start, journal, _card(start, config, classes, result.validation.temperature)
+    )
+
+
+def predict_student(folder: Path, index: ImageIndex, *, device: str = "auto") -> StudentOutputs:
+    """What a finished student says of every row of `index`, in order."""
+    use_own_cores()
+    student, card = load_student(folder)
+    student.to(resolve_device(device)).to(memory_format=torch.channels_last)
+    source = FromDisk(index.paths, card.preprocessing)
+    return StudentOutputs(*predict(student, source, len(index)))
+
+
+def _pixels(rows: Rows, config: StudentConfig, what: str) -> PixelSource:
+    return open_pixels(rows.paths, _preprocessing(config), what=what)
+
+
+def _preprocessing(config: StudentConfig) -> Preprocessing:
+    return Preprocessing(config.image_size, config.image_size, config.resize)
+
+
+def _finished(folder: Path, key: str) -> StudentResult | None:
+    """What an earlier call has finished under the same key."""
+    if not all((folder / name).is_file() for name in (RESULT, CARD, WEIGHTS)):
+        return None
+    result = StudentResult.load(folder / RESULT)
+    return replace(result, folder=folder) if result.key == key else None
+
+
+def _write(
+    result: StudentResult, start: Start, journal: Journal, card: StudentCard
+) -> StudentResult:
+    """The best student with its card; the result last, because it says that all is there."""
+    student = start.student
+    student.load_state_dict(journal.best_weights)
+    sha256 = save_weights(result.folder, student.cpu())
+    replace(card, weights_sha256=sha256).save(result.folder / CARD)
+    result.save(result.folder / RESULT)
+    (result.folder / CHECKPOINT).unlink(missing_ok=True)
+    return result
+
+
+def _result(folder: Path, journal: Journal, resume: Checkpoint | None) -> StudentResult:
+    progress = journal.progress
+    if progress.best is None:
+        raise RuntimeError("training ended before its first validation")
+    return StudentResult(
+        folder=folder,
+        key=journal.habits.key,
+        history=tuple(progress.history),
+        epochs_run=len(progress.history),
+        best_epoch=progress.best_epoch,
+        validation=progress.best,
+        resumed_from=int(resume.facts["step"]) if resume else None,
+    )
+
+
+def _card(
+    start: Start, config: StudentConfig, classes: tuple[str, ...], temperature: float
+) -> StudentCard:
+    student = start.student
+    return StudentCard(
+        architecture=config.architecture,
+        classes=classes,
+        preprocessing=_preprocessing(config),
+        mean=student.mean,
+        std=student.std,
+        embedding_size=student.embedding_size,
+        parameters=student.parameters_count,
+        temperature=temperature,
+        started_from=start.weights,
+        licence=start.licence,
+        weights_sha256="",
+    )

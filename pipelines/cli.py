@@ -1,0 +1,171 @@
+"""The `plumbline` command: what each command is called and takes; the work is imported when it is called."""
+
+# ruff: noqa: ARG001 - `--json` is read from the arguments, because errors must obey it too
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from inspection.errors import PlumblineError
+from pipelines.faults import as_ours
+from pipelines.output import Answer, say, say_error
+from pipelines.settings import Settings, load_settings
+
+EPILOG = (
+    "Exit codes: 0 done; 1 our fault; 2 yours (the message says the remedy); 3 refused by a gate or drift found. "
+    "Settings: PLUMBLINE_STORE (default .plumbline), PLUMBLINE_TRACKING_URI, PLUMBLINE_DATA; "
+    "from the environment or a .env file."
+)
+
+app = typer.Typer(
+    help="Visual inspection from raw images to a certified student model on the edge device, and back.",
+    epilog=EPILOG,
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+
+Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
+Config = Annotated[Path, typer.Argument(help="A YAML of configs/.", metavar="CONFIG")]
+Changes = Annotated[
+    list[str] | None,
+    typer.Argument(
+        help="Changes to the config, such as student.epochs=10.", metavar="[KEY=VALUE]…"
+    ),
+]
+
+
+@app.command()
+def run(
+    config: Config,
+    changes: Changes = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Repeat finished steps too.")] = False,
+    json: Json = False,
+) -> Answer:
+    """Images in; checks, teacher, student, certified bundle, registry and report out."""
+    from pipelines.commands.run import run_config
+
+    return run_config(config, changes or [], settings=_settings(), fresh=fresh, now=_now)
+
+
+@app.command()
+def monitor(
+    config: Config,
+    log: Annotated[Path, typer.Argument(help="Folder of the device's prediction log.")],
+    changes: Changes = None,
+    bundle: Annotated[
+        Path | None, typer.Option(help="The bundle that made the log (default: the champion).")
+    ] = None,
+    json: Json = False,
+) -> Answer:
+    """Compare a prediction log with its bundle's drift reference; exit code 3 when it drifted."""
+    from pipelines.commands.monitor import monitor_log
+
+    return monitor_log(config, changes or [], log, bundle, settings=_settings(), now=_now)
+
+
+@app.command()
+def doctor(json: Json = False) -> Answer:
+    """Is this machine, this installation and this store fit to run? Also closes runs that were killed."""
+    from pipelines.commands.doctor import examine
+
+    return examine(_settings())
+
+
+@app.command()
+def report(
+    run: Annotated[str | None, typer.Argument(help="A run's name (default: the latest).")] = None,
+    out: Annotated[Path | None, typer.Option(help="Copy the page to this file.")] = None,
+    open_it: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
+    json: Json = False,
+) -> Answer:
+    """Where a run's report.html lies; or a copy of it."""
+    from pipelines.commands.report import find_report
+
+    return find_report(run, out, open_it=open_it, settings=_settings())
+
+
+@app.command()
+def runs(
+    last: Annotated[int, typer.Option(min=1, help="How many.")] = 20, json: Json = False
+) -> Answer:
+    """The store's runs: how each ended, and why."""
+    from pipelines.commands.runs import list_runs
+
+    return list_runs(last, _settings())
+
+
+@app.command()
+def models(json: Json = False) -> Answer:
+    """Registered models: versions, digests, who is champion."""
+    from pipelines.commands.models import list_models
+
+    return list_models(_settings())
+
+
+@app.command()
+def log(
+    folder: Annotated[Path, typer.Argument(help="Folder of a prediction log.")],
+    parquet: Annotated[Path, typer.Argument(help="The Parquet file to write.")],
+    json: Json = False,
+) -> Answer:
+    """Turn a device's prediction log into one Parquet table."""
+    from pipelines.commands.log import log_to_parquet
+
+    return log_to_parquet(folder, parquet)
+
+
+@app.command()
+def ui(
+    port: Annotated[int, typer.Option(min=1024, max=65535)] = 5000,
+    zenml: Annotated[
+        bool, typer.Option("--zenml", help="ZenML's dashboard instead (extra: dashboard).")
+    ] = False,
+    json: Json = False,
+) -> Answer:
+    """Open MLflow's own pages on this store, on this machine only, until Ctrl-C."""
+    from pipelines.commands.ui import serve
+
+    return serve(_settings(), port=port, dashboard=zenml, as_json=json)
+
+
+def run_command_line(arguments: Sequence[str]) -> int:
+    """Run one command and return its exit code; every error leaves as one line per fault."""
+    as_json = "--json" in arguments
+    try:
+        outcome: Any = app(args=list(arguments), standalone_mode=False, prog_name="plumbline")
+        return say(outcome, as_json=as_json) if isinstance(outcome, Answer) else int(outcome or 0)
+    except PlumblineError as error:
+        return say_error(error, as_json=as_json)
+    except KeyboardInterrupt:
+        print("interrupted; run it again: finished steps are not repeated", file=sys.stderr)
+        return 130
+    except Exception as error:
+        return _unexpected(error, as_json=as_json)
+
+
+def _unexpected(error: Exception, *, as_json: bool) -> int:
+    """A wrong command line (Typer's own message and code), a full disk, or a fault of ours."""
+    show = getattr(error, "show", None)
+    if callable(show):
+        show()
+        return int(getattr(error, "exit_code", 2))
+    if os.environ.get("PLUMBLINE_DEBUG"):
+        traceback.print_exception(error)
+    return say_error(as_ours(error), as_json=as_json)
+
+
+def _settings() -> Settings:
+    return load_settings(os.environ, Path.cwd())
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

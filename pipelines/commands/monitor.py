@@ -1,0 +1,94 @@
+"""`plumbline monitor`: a prediction log through the monitor pipeline."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from inspection.errors import Refused, UserError
+from pipelines.door import load_config
+from pipelines.launcher.client import open_zenml
+from pipelines.launcher.launch import Flight, flight, output
+from pipelines.output import Answer, stdout_is_stderr
+from pipelines.settings import Settings
+
+
+def monitor_log(
+    path: Path,
+    changes: Sequence[str],
+    log: Path,
+    bundle: Path | None,
+    *,
+    settings: Settings,
+    now: Callable[[], datetime],
+) -> Answer:
+    """Judge every prediction in `log` that `bundle` (else the champion) made; exit code 3 when it drifted."""
+    config = load_config(path, changes, settings.variables)
+    if not log.is_dir():
+        raise UserError(f"{log}: no such folder; give what `plumbline-edge predict --log` wrote to")
+    with stdout_is_stderr():
+        folder = bundle.resolve() if bundle else _champion(config.name, settings)
+        open_zenml(settings)
+        with flight("monitor", config.name, settings.store, now) as trip:
+            made = _watch(
+                trip,
+                {
+                    "config": config.monitor,
+                    "log": str(log.resolve()),
+                    "bundle": str(folder),
+                    "name": config.name,
+                    "folder": trip.folder,
+                    "created": trip.record.started.isoformat(),
+                },
+            )
+    return _answer(trip, made)
+
+
+def _champion(name: str, settings: Settings) -> Path:
+    from deploy.registry.models import champion_bundle
+
+    folder = champion_bundle(settings.store, name)
+    if folder is None:
+        raise UserError(
+            f"no champion of '{name}' in {settings.store.root}: "
+            "run its config first, or say which bundle made the log with --bundle FOLDER"
+        )
+    return folder
+
+
+def _watch(trip: Flight, parameters: dict[str, Any]) -> dict[str, Any]:
+    from pipelines.monitor import monitor
+
+    run = trip.start(monitor, parameters)
+    verdict = output(run, "drift_verdict")
+    page = Path(output(run, "report"))
+    made = {
+        "report": str(page),
+        "evidently": str(page.with_name("evidently.html")),
+        "verdict": str(page.with_name("drift.json")),
+        "bundle": parameters["bundle"],
+        "images": verdict.images,
+        "drifted": verdict.drifted,
+        "sentence": verdict.sentence,
+        "signals": [vars(signal) for signal in verdict.signals],
+    }
+    refused = {"status": "refused", "sentence": verdict.sentence} if verdict.drifted else {}
+    trip.note(made=made, **refused)
+    return made
+
+
+def _answer(trip: Flight, made: dict[str, Any]) -> Answer:
+    drifted = made["drifted"]
+    return Answer(
+        document={"run": trip.record.name, "seconds": trip.record.seconds, **made},
+        lines=[
+            f"{'Drifted' if drifted else 'Steady'}   {made['sentence']}",
+            f"Report    {made['report']}",
+            f"Evidently {made['evidently']}",
+            f"Verdict   {made['verdict']}",
+        ],
+        next=["plumbline report --open"],
+        exit_code=Refused.exit_code if drifted else 0,
+    )

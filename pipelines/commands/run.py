@@ -1,0 +1,143 @@
+"""`plumbline run`: a config through the train pipeline, and what came of it."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from inspection.config import RunConfig
+from inspection.errors import Refused
+from pipelines.caching import code_fingerprint
+from pipelines.commands.stopped import explained
+from pipelines.door import load_config
+from pipelines.launcher.client import open_zenml
+from pipelines.launcher.launch import Flight, flight, output
+from pipelines.output import Answer, stdout_is_stderr
+from pipelines.settings import Settings
+
+if TYPE_CHECKING:
+    from pipelines.train import Surroundings
+
+
+def run_config(
+    path: Path,
+    changes: Sequence[str],
+    *,
+    settings: Settings,
+    fresh: bool,
+    now: Callable[[], datetime],
+) -> Answer:
+    """Run every step that is not finished already; exit code 3 when a gate says no."""
+    config = load_config(path, changes, settings.variables)
+    command = shlex.join(["plumbline", "run", str(path), *changes])
+    with stdout_is_stderr():
+        source = _fingerprint(config)  # a missing folder is told before anything is opened
+        open_zenml(settings)
+        with flight("train", config.name, settings.store, now) as trip:
+            around = _around(config, trip, source, command, settings)
+            with explained(trip, config, command):
+                made = _fly(trip, config, around, fresh)
+    return _answer(trip, made)
+
+
+def _fly(trip: Flight, config: RunConfig, around: Surroundings, fresh: bool) -> dict[str, Any]:
+    from pipelines.train import train
+
+    run = trip.start(train, {"config": config, "around": around}, fresh=fresh)
+    release, verdict = output(run, "release"), output(run, "gate_verdict")
+    assessment, enrolment = output(run, "assessment"), output(run, "enrolment")
+    made = {
+        "report": output(run, "report"),
+        "bundle": str(release.folder),
+        "digest": release.digest,
+        "model": enrolment.name,
+        "version": enrolment.version,
+        "aliases": list(enrolment.aliases),
+        "mlflow_run": enrolment.run_id,
+        "gate": {"passed": verdict.passed, "sentence": verdict.sentence},
+        "teacher": assessment.teacher.summary,
+        "student": release.evaluation.summary,
+        "retention": assessment.retention,
+        "leak_rate": output(run, "leak_report").rate,
+        "random_leak_rate": output(run, "leak_report").random_rate,
+    }
+    refused = {} if verdict.passed else {"status": "refused", "sentence": verdict.sentence}
+    trip.note(made=made, **refused)
+    return made
+
+
+def _fingerprint(config: RunConfig) -> str:
+    from inspection.data.ingest import source_fingerprint
+
+    return source_fingerprint(config.data)
+
+
+def _around(
+    config: RunConfig, trip: Flight, source: str, command: str, settings: Settings
+) -> Surroundings:
+    from inspection.data.test_set import test_set_path
+    from pipelines.train import Surroundings
+
+    return Surroundings(
+        store=str(settings.store.root),
+        source=source,
+        test_set_file=str(test_set_path(settings.store, config)),
+        teacher_weights=weights_fingerprint(config.teacher.weights),
+        student_weights=weights_fingerprint(config.student.weights),
+        code=code_fingerprint(),
+        folder=trip.folder,
+        created=trip.record.started.isoformat(),
+        command=command,
+    )
+
+
+def weights_fingerprint(weights: str) -> str:
+    """A file's content; `none`, `hub` and what is missing (told later, better) by name."""
+    from deploy.edge.files import sha256_file
+
+    path = Path(weights)
+    return sha256_file(path) if path.is_file() else weights
+
+
+def _answer(trip: Flight, made: dict[str, Any]) -> Answer:
+    record, student, teacher = trip.record, made["student"], made["teacher"]
+    repeated = sum(status == "completed" for status in record.steps.values())
+    passed = made["gate"]["passed"]
+    registered = (
+        f"{made['model']} version {made['version']} ({', '.join(made['aliases'])})"
+        if passed
+        else "nothing: the gate refused"
+    )
+    lines = [
+        f"Teacher      accuracy {teacher['accuracy']:.4f}, macro-F1 {teacher['macro_f1']:.4f}",
+        f"Student      accuracy {student['accuracy']:.4f}, macro-F1 {student['macro_f1']:.4f} "
+        f"(keeps {made['retention']:.1%} of the teacher's accuracy)",
+        f"Leaks        {made['leak_rate']:.1%} of the test set; a random split: {made['random_leak_rate']:.1%}",
+        f"Gate         {made['gate']['sentence']}",
+        f"Registered   {registered}",
+        f"Bundle       {made['bundle']}",
+        f"Report       {made['report']}",
+        f"Run          {record.name}, {record.seconds:.0f} s, {repeated} of {len(record.steps)} steps run, "
+        "the others were finished already",
+    ]
+    return Answer(
+        document={
+            "run": record.name,
+            "status": record.status,
+            "seconds": record.seconds,
+            "steps": dict(record.steps),
+            **made,
+        },
+        lines=lines,
+        next=_next(made, passed=passed),
+        exit_code=0 if passed else Refused.exit_code,
+    )
+
+
+def _next(made: dict[str, Any], *, passed: bool) -> list[str]:
+    if not passed:
+        return ["plumbline report --open"]
+    return [f"plumbline-edge predict {made['bundle']} IMAGES --log LOG", "plumbline report --open"]

@@ -1,0 +1,81 @@
+"""`plumbline ui`: MLflow's own pages, or ZenML's dashboard, on this store and this machine only."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+
+from inspection.errors import MissingExtra, UserError
+from pipelines.launcher import environment
+from pipelines.launcher.client import open_zenml
+from pipelines.output import Answer, stdout_is_stderr
+from pipelines.settings import Settings
+
+HOST = "127.0.0.1"
+SHOWS_MLFLOW = (
+    "experiments (parameters, metrics, pictures of each run) and, under Models, the registered bundles "
+    "with their aliases `champion` and `challenger`"
+)
+SHOWS_ZENML = "pipelines and their runs, step by step, with every artifact's page and metadata"
+
+
+def serve(settings: Settings, *, port: int, dashboard: bool, as_json: bool) -> Answer:
+    """Serve until Ctrl-C; no login, so on the loopback address only."""
+    address = f"http://{HOST}:{port}"
+    command, variables = _zenml(settings, port) if dashboard else _mlflow(settings, port)
+    if not as_json:
+        shows = SHOWS_ZENML if dashboard else SHOWS_MLFLOW
+        print(f"{address} shows {shows}.\nUp in about ten seconds; Ctrl-C ends it.", flush=True)
+    server = subprocess.Popen(command, env={**os.environ, **variables}, stdout=sys.stderr)
+    try:
+        code = server.wait()
+    except KeyboardInterrupt:
+        code = 0
+    finally:
+        server.terminate()
+        server.wait()
+    if code:
+        raise UserError(
+            f"the server ended with code {code}: is port {port} taken? Try --port {port + 1}"
+        )
+    return Answer({"served": address})
+
+
+def _mlflow(settings: Settings, port: int) -> tuple[Sequence[str], Mapping[str, str]]:
+    if not settings.store.mlflow_database.exists():
+        raise UserError(f"nothing registered yet in {settings.store.root}: run a config first")
+    command = [sys.executable, "-m", "mlflow", "server", "--host", HOST, "--port", str(port)]
+    stores = ["--backend-store-uri", settings.tracking_uri, "--workers", "1"]
+    return [*command, *stores], environment.OFFLINE
+
+
+def _zenml(settings: Settings, port: int) -> tuple[Sequence[str], Mapping[str, str]]:
+    """A server with a configuration of its own on the same database: the client's stays untouched."""
+    if find_spec("uvicorn") is None or find_spec("fastapi") is None:
+        raise MissingExtra("dashboard", "ZenML's dashboard")
+    with stdout_is_stderr():
+        open_zenml(settings)  # makes and migrates the database
+    state = environment.places_of(settings.store).state
+    command = [sys.executable, "-m", "uvicorn", "zenml.zen_server.zen_server_api:app"]
+    where = ["--host", HOST, "--port", str(port), "--log-level", "warning"]
+    return [*command, *where], {**environment.OFFLINE, **dashboard_variables(state)}
+
+
+def dashboard_variables(state: Path) -> dict[str, str]:
+    """What ZenML's server needs to read, without a login, the database and files under `state`."""
+    stores = state / "local_stores"
+    return {
+        "ZENML_SERVER": "true",
+        "ZENML_CONFIG_PATH": str(state.parent / "dashboard"),
+        "ZENML_STORE_TYPE": "sql",
+        "ZENML_STORE_URL": f"sqlite:///{stores / 'default_zen_store' / 'zenml.db'}",
+        "ZENML_SERVER_AUTH_SCHEME": "NO_AUTH",
+        "ZENML_SERVER_DEPLOYMENT_TYPE": "local",
+        "ZENML_SERVER_AUTO_ACTIVATE": "true",
+        "ZENML_LOCAL_STORES_PATH": str(stores),
+        "ZENML_SERVER_ALLOW_LOCAL_FILE_ACCESS": "true",
+    }

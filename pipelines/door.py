@@ -1,0 +1,153 @@
+"""The door for configs: YAML, `key=value` changes and `${VARIABLES}` in; a `RunConfig`, or every fault at once, out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from inspection.config import RunConfig
+from inspection.errors import ConfigError
+from pipelines.settings import nearest
+
+VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+
+
+class _OnceLoader(yaml.SafeLoader):
+    """YAML in which a key may be given once: the second of two equal keys must not win in silence."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """Refuse a repeated key at the line where it stands."""
+        seen: set[Any] = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if key in seen:
+                raise yaml.MarkedYAMLError(
+                    problem=f"'{key}' is given twice", problem_mark=key_node.start_mark
+                )
+            seen.add(key)
+        return super().construct_mapping(node, deep)
+
+
+def load_config(path: Path, changes: Sequence[str], variables: Mapping[str, str]) -> RunConfig:
+    """Read `path`, apply `changes` such as ``data.root=/images``, then expand `${NAME}` from `variables`."""
+    tree, faults = read_yaml(path), []
+    for change in changes:
+        faults += _apply(tree, change)
+    expanded, missing = _expand(tree, variables, ())
+    faults += [f"{path}: {fault}" for fault in missing]
+    try:
+        config = RunConfig.model_validate(expanded)
+    except ValidationError as error:
+        raise ConfigError([*faults, *(f"{path}: {fault}" for fault in _say(error))]) from error
+    faults += [f"{path}: {fault}" for fault in contradictions(config)]
+    if faults:
+        raise ConfigError(faults)
+    return config
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """The file's mapping, before any change."""
+    if not path.is_file():
+        there = sorted(str(other) for other in path.parent.glob("*.yaml"))
+        raise ConfigError([f"{path}: no such config{nearest(str(path), there) if there else ''}"])
+    try:
+        tree = yaml.load(path.read_text("utf-8"), Loader=_OnceLoader)
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError([f"{path}: not readable as YAML ({_one_line(error)})"]) from error
+    if not isinstance(tree, dict):
+        raise ConfigError([f"{path}: a config is a mapping of keys, got {type(tree).__name__}"])
+    return tree
+
+
+def contradictions(config: RunConfig) -> Iterator[str]:
+    """Faults that no single key shows."""
+    data, split = config.data, config.split
+    if data.kind != "synthetic" and data.root is None:
+        yield f"data.root: kind '{data.kind}' reads a folder; give data.root=/path/of/the/images"
+    if split.test + split.val >= 1:
+        yield f"split: test {split.test:g} + val {split.val:g} leave nothing to train on"
+    if data.label_pattern is not None and (fault := _bad_pattern(data.label_pattern)):
+        yield f"data.label_pattern: {fault}"
+
+
+def _bad_pattern(pattern: str) -> str | None:
+    try:
+        groups = re.compile(pattern).groups
+    except re.error as error:
+        return f"not a regular expression ({error})"
+    return None if groups == 1 else f"needs exactly one (group) for the label, has {groups}"
+
+
+def _apply(tree: dict[str, Any], change: str) -> list[str]:
+    """Set one dotted key inside `tree`; return what is wrong with the change, if anything."""
+    name, equals, text = change.partition("=")
+    keys = name.split(".")
+    if not equals or not all(keys):
+        return [f"'{change}': a change is key=value, for example student.epochs=10"]
+    try:
+        value = yaml.load(text, Loader=_OnceLoader)
+    except yaml.YAMLError as error:
+        return [f"'{change}': the value is not readable as YAML ({_one_line(error)})"]
+    for key in keys[:-1]:
+        below = tree.setdefault(key, {})
+        if not isinstance(below, dict):
+            return [f"'{change}': '{key}' holds a value, not further keys"]
+        tree = below
+    tree[keys[-1]] = value
+    return []
+
+
+def _expand(
+    value: Any, variables: Mapping[str, str], where: tuple[str, ...]
+) -> tuple[Any, list[str]]:
+    """`value` with every `${NAME}` replaced, and one fault per name that is not set."""
+    if isinstance(value, dict):
+        parts = {k: _expand(v, variables, (*where, str(k))) for k, v in value.items()}
+        return {k: part for k, (part, _) in parts.items()}, _joined(parts.values())
+    if isinstance(value, list):
+        items = [_expand(v, variables, (*where, str(i))) for i, v in enumerate(value)]
+        return [item for item, _ in items], _joined(items)
+    if not isinstance(value, str):
+        return value, []
+    unset = [name for name in VARIABLE.findall(value) if not variables.get(name)]
+    key = ".".join(where)
+    faults = [
+        f"{key}: ${{{name}}} is not set; export {name}=… (or put it in .env), or give {key}=…"
+        for name in unset
+    ]
+    return VARIABLE.sub(lambda match: variables.get(match[1], match[0]), value), faults
+
+
+def _joined(parts: Any) -> list[str]:
+    return [fault for _, faults in parts for fault in faults]
+
+
+def _say(error: ValidationError) -> Iterator[str]:
+    for fault in error.errors():
+        where = ".".join(str(part) for part in fault["loc"])
+        if fault["type"] == "extra_forbidden":
+            yield f"{where}: unknown key{nearest(str(fault['loc'][-1]), _siblings(fault['loc']))}"
+        elif fault["type"] == "missing":
+            yield f"{where}: missing; every run needs it"
+        else:
+            yield f"{where}: {fault['msg'][0].lower()}{fault['msg'][1:]}, got {fault['input']!r}"
+
+
+def _siblings(location: tuple[int | str, ...]) -> list[str]:
+    """The keys that are valid where the unknown one stands."""
+    model: type[BaseModel] = RunConfig
+    for part in location[:-1]:
+        annotation = model.model_fields[str(part)].annotation
+        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
+            break
+        model = annotation
+    return list(model.model_fields)
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())

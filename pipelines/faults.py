@@ -1,0 +1,59 @@
+"""Any exception as one sentence and an exit code: ours speak for themselves, the disk is the user's, the rest us."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterator
+
+from inspection.errors import PlumblineError, UserError
+
+DISK = {
+    errno.ENOSPC: "free some space, or set PLUMBLINE_STORE to a larger disk",
+    errno.EDQUOT: "raise the quota, or set PLUMBLINE_STORE to another disk",
+    errno.EROFS: "set PLUMBLINE_STORE to a folder that can be written",
+    errno.EACCES: "give yourself the right, or set PLUMBLINE_STORE to your own folder",
+    errno.EPERM: "give yourself the right, or set PLUMBLINE_STORE to your own folder",
+}
+SQLITE = {"disk is full": errno.ENOSPC, "readonly database": errno.EROFS}
+"""What SQLite says in words, beneath SQLAlchemy."""
+
+
+def as_ours(error: BaseException) -> PlumblineError:
+    """The error itself if it is ours; the full disk behind it, if there is one; else a fault of ours."""
+    for cause in _chain(error):
+        if isinstance(cause, PlumblineError):
+            return cause
+        if (number := _disk_errno(cause)) is not None:
+            return UserError(
+                f"{_first_line(cause)}: {DISK[number]}; nothing is half-written, run again"
+            )
+    return PlumblineError(
+        f"{_first_line(error)} (a fault in Plumbline: PLUMBLINE_DEBUG=1 shows where)"
+    )
+
+
+def sentence_of(error: BaseException) -> str:
+    """Our own errors speak for themselves; of others, the type and the first line."""
+    return str(error) if isinstance(error, PlumblineError) else _first_line(error)
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    here: BaseException | None = error
+    while here is not None and id(here) not in seen:
+        seen.add(id(here))
+        yield here
+        here = here.__cause__
+
+
+def _disk_errno(error: BaseException) -> int | None:
+    if isinstance(error, OSError) and error.errno in DISK:
+        return error.errno
+    return next((number for words, number in SQLITE.items() if words in str(error)), None)
+
+
+def _first_line(error: BaseException) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
+    lines = str(error).strip().splitlines() or ["no message"]
+    return f"{type(error).__name__}: {lines[0]}"

@@ -1,0 +1,25 @@
+"""What a run says while it goes: a line when a step starts, one sentence kept with the step that failed.
+
+ZenML calls these in the process of the step, wherever that is, for each step that is not cached.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from pipelines.faults import sentence_of
+
+
+def say_start() -> None:
+    """One line on stderr per step that really runs."""
+    from zenml import get_step_context
+
+    print(f"▸ {get_step_context().step_run.name}", file=sys.stderr, flush=True)
+
+
+def say_failure(exception: BaseException) -> None:
+    """The cause in one sentence in the step's metadata, where the dashboard shows it; the command line says it last."""
+    from zenml import get_step_context, log_metadata
+
+    print(f"✗ {get_step_context().step_run.name}", file=sys.stderr, flush=True)
+    log_metadata({"failure": sentence_of(exception)})

@@ -1,0 +1,92 @@
+"""What a command answers, on stdout: one document for machines; lines and a table for people. All else is stderr."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from inspection.errors import ConfigError, PlumblineError
+
+PIPED_WIDTH = 240
+"""Columns of a table that no terminal bounds."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """Columns and rows of text."""
+
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a command made. `next` is the command that a user would type now."""
+
+    document: Mapping[str, Any]
+    lines: Sequence[str] = ()
+    table: Table | None = None
+    next: Sequence[str] = field(default=())
+    exit_code: int = 0
+
+
+def say(answer: Answer, *, as_json: bool) -> int:
+    """Print the answer on stdout and return its exit code."""
+    if as_json:
+        _print_json({**answer.document, "next": list(answer.next), "exit_code": answer.exit_code})
+        return answer.exit_code
+    if answer.table is not None:
+        _print_table(answer.table)
+    for line in answer.lines:
+        print(line)
+    for i, command in enumerate(answer.next):
+        print(f"{'Next:' if i == 0 else '     '}  {command}")
+    return answer.exit_code
+
+
+def say_error(error: PlumblineError, *, as_json: bool) -> int:
+    """One line per fault on stderr; with `as_json` also a document on stdout."""
+    faults = list(error.faults) if isinstance(error, ConfigError) else [str(error)]
+    for fault in faults:
+        print(f"error: {fault}", file=sys.stderr)
+    if as_json:
+        kind = type(error).__name__
+        _print_json({"error": kind, "faults": faults, "exit_code": error.exit_code})
+    return error.exit_code
+
+
+@contextlib.contextmanager
+def stdout_is_stderr() -> Iterator[None]:
+    """Whatever libraries print inside, down to C code, lands on stderr: stdout belongs to the answer."""
+    sys.stdout.flush()
+    kept = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        yield
+    finally:
+        sys.stdout.flush()
+        os.dup2(kept, 1)
+        os.close(kept)
+
+
+def _print_json(document: Mapping[str, Any]) -> None:
+    print(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False, default=str))
+
+
+def _print_table(table: Table) -> None:
+    from rich.console import Console
+    from rich.table import Table as RichTable
+
+    drawn = RichTable(box=None, pad_edge=False, header_style="bold")
+    for column in table.columns[:-1]:
+        drawn.add_column(column, no_wrap=True)
+    drawn.add_column(table.columns[-1], no_wrap=True, overflow="ellipsis", ratio=1)
+    for row in table.rows:
+        drawn.add_row(*row)
+    width = None if sys.stdout.isatty() else PIPED_WIDTH
+    Console(highlight=False, markup=False, width=width).print(drawn)

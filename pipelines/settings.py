@@ -1,0 +1,68 @@
+"""What is not a run's business: where things are kept. From `PLUMBLINE_*` variables, else from a `.env`."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from inspection.errors import ConfigError
+from inspection.store import Store
+
+PREFIX = "PLUMBLINE_"
+DEFAULT_STORE = ".plumbline"
+KNOWN: Mapping[str, str] = {
+    "PLUMBLINE_STORE": "folder for everything Plumbline makes (default: .plumbline in the current folder)",
+    "PLUMBLINE_TRACKING_URI": "MLflow tracking store (default: SQLite inside the store)",
+    "PLUMBLINE_DATA": "the folder of your data sets, for configs that say ${PLUMBLINE_DATA}",
+    "PLUMBLINE_DEBUG": "1: full tracebacks and ZenML's own log on stderr",
+    "PLUMBLINE_TEST_ASSETS": "real images for the tests of this repository",
+}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Settings after defaults: an absolute store, and the variables that configs may use."""
+
+    store: Store
+    tracking_uri: str
+    debug: bool
+    variables: Mapping[str, str]
+    """Environment over `.env`; the door expands `${NAME}` from here."""
+
+
+def load_settings(environment: Mapping[str, str], folder: Path) -> Settings:
+    """Read `environment` and `folder`/.env (the environment wins); misspelt `.env` keys are refused."""
+    variables = {**_dotenv(folder / ".env"), **environment}
+    root = Path(variables.get("PLUMBLINE_STORE") or DEFAULT_STORE).expanduser()
+    store = Store((folder / root).resolve())
+    return Settings(
+        store=store,
+        tracking_uri=variables.get("PLUMBLINE_TRACKING_URI")
+        or f"sqlite:///{store.mlflow_database}",
+        debug=variables.get("PLUMBLINE_DEBUG", "") not in ("", "0", "false"),
+        variables=variables,
+    )
+
+
+def _dotenv(path: Path) -> dict[str, str]:
+    if not path.is_file():
+        return {}
+    from dotenv import dotenv_values
+
+    values = {name: value for name, value in dotenv_values(path).items() if value is not None}
+    faults = [
+        f"{path}: unknown setting '{name}'{nearest(name, KNOWN)}"
+        for name in values
+        if name.startswith(PREFIX) and name not in KNOWN
+    ]
+    if faults:
+        raise ConfigError(faults)
+    return values
+
+
+def nearest(name: str, valid: Mapping[str, object] | list[str]) -> str:
+    """The end of a sentence about a misspelt name: what it may have meant, else what there is."""
+    close = difflib.get_close_matches(name, list(valid), n=1, cutoff=0.5)
+    return f": did you mean '{close[0]}'?" if close else f": valid are {', '.join(valid)}"

@@ -1,0 +1,116 @@
+"""The main job: from a folder of images to a certified bundle in the registry, and the page that shows it."""
+
+from __future__ import annotations
+
+from zenml import pipeline
+from zenml.config.cache_policy import CachePolicy
+from zenml.enums import ExecutionMode
+
+from inspection.config import RunConfig, Strict
+from materializers.bundle import BundleMaterializer
+from materializers.features import FeaturesMaterializer
+from materializers.image_index import ImageIndexMaterializer
+from materializers.records import RecordMaterializer
+from materializers.student import StudentMaterializer
+from materializers.teacher import TeacherMaterializer
+from pipelines.caching import code_fingerprint
+from pipelines.launcher.hooks import say_failure, say_start
+from steps.check_data import check_data
+from steps.evaluate_models import evaluate_models
+from steps.export_bundle import export_bundle
+from steps.extract_features import extract_features
+from steps.find_duplicates import find_duplicates
+from steps.gate_model import gate_model
+from steps.ingest_images import ingest_images
+from steps.measure_latency import measure_latency
+from steps.register_model import register_model
+from steps.split_data import split_data
+from steps.train_student import train_student
+from steps.train_teacher import train_teacher
+from steps.write_report import write_report
+
+MATERIALIZERS = (
+    BundleMaterializer,
+    FeaturesMaterializer,
+    ImageIndexMaterializer,
+    RecordMaterializer,
+    StudentMaterializer,
+    TeacherMaterializer,
+)
+"""Importing them teaches ZenML our types; it would refuse one that it has not met."""
+
+
+class Surroundings(Strict):
+    """What a run needs besides its config: places, and the fingerprints that keep ZenML's cache honest."""
+
+    store: str
+    source: str
+    test_set_file: str
+    teacher_weights: str
+    student_weights: str
+    code: str
+    folder: str
+    created: str
+    command: str
+
+
+@pipeline(
+    name="train",
+    enable_cache=True,
+    cache_policy=CachePolicy(cache_func=code_fingerprint),
+    execution_mode=ExecutionMode.FAIL_FAST,
+    on_start=say_start,
+    on_failure=say_failure,
+)
+def train(config: RunConfig, around: Surroundings) -> None:
+    """Gates in order: the data (inside `find_duplicates`), the leaks (`extract_features`), parity (`export_bundle`).
+
+    A model that the last gate refuses is still written up; only the registry does without it.
+    """
+    c, megapixels = config, config.checks.max_megapixels
+    raw = ingest_images(c.data, c.checks, c.seed, around.store, around.source)
+    checked, gate_report = check_data(raw, c.checks)
+    grouped, duplicates = find_duplicates(checked, gate_report)
+    index, test_set, leaks = split_data(
+        grouped, duplicates, c.split, c.seed, c.name, around.test_set_file
+    )
+    features = extract_features(
+        index, leaks, c.split, c.teacher, c.seed, c.device, around.store, around.teacher_weights
+    )
+    teacher = train_teacher(index, features, c.teacher, c.seed)
+    student = train_student(
+        index, features, teacher, c.student, c.seed, c.device, around.store, around.student_weights
+    )
+    assessment = evaluate_models(index, test_set, features, teacher, student, c.device)
+    release, bundle = export_bundle(
+        index,
+        test_set,
+        teacher,
+        student,
+        c.name,
+        c.data.ok_class,
+        megapixels,
+        around.store,
+        around.code,
+    )
+    slow, fast = measure_latency(bundle, teacher, c.teacher, c.seed)
+    verdict = gate_model(release, index, c.gate, c.name, megapixels, around.store)
+    page = write_report(
+        index,
+        gate_report,
+        duplicates,
+        leaks,
+        features,
+        teacher,
+        student,
+        assessment,
+        release,
+        slow,
+        fast,
+        verdict,
+        c,
+        around.folder,
+        around.created,
+        around.command,
+    )
+    register_model(release, assessment, student, verdict, page, c, around.store)

@@ -1,0 +1,37 @@
+"""Distil the teacher into the tiny network that ships."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from zenml import log_metadata, step
+
+from inspection.config import StudentConfig
+from inspection.data.index import ImageIndex
+from inspection.features.extract import Features
+from inspection.store import Store
+from inspection.training.student import StudentResult, student_key
+from inspection.training.student import train_student as train
+from inspection.training.teacher import TeacherResult
+
+
+@step
+def train_student(
+    index: ImageIndex,
+    features: Features,
+    teacher: TeacherResult,
+    student: StudentConfig,
+    seed: int,
+    device: str,
+    store: str,
+    weights: str,
+) -> Annotated[StudentResult, "student"]:
+    """Goes on from the checkpoint of a killed run with the same inputs; `weights` is the starting weights' hash."""
+    key = student_key(index, teacher.teacher, student, seed=seed)
+    folder = Store(Path(store)).checkpoints / f"{key[:16]}-{weights[:8]}"
+    result = train(
+        index, features, teacher.teacher, student, seed=seed, folder=folder, device=device
+    )
+    log_metadata({"epochs": result.epochs_run, "resumed_from": str(result.resumed_from)})
+    return result

@@ -1,0 +1,69 @@
+"""Draw the run as one offline page, and its main pictures."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+
+from zenml import log_metadata, step
+
+from data_checks.duplicates import DuplicateReport
+from data_checks.leaks import LeakReport
+from data_checks.results import GateReport
+from deploy.export.release import Release
+from inspection.config import RunConfig
+from inspection.data.index import ImageIndex
+from inspection.evaluation.gate import GateVerdict
+from inspection.evaluation.latency import Latency
+from inspection.features.extract import Features
+from inspection.reporting.report import write_report as draw
+from inspection.reporting.run_report import RunReport
+from inspection.training.assessment import Assessment
+from inspection.training.student import StudentResult
+from inspection.training.teacher import TeacherResult
+
+
+@step(enable_cache=False)
+def write_report(
+    index: ImageIndex,
+    gate_report: GateReport,
+    duplicates: DuplicateReport,
+    leaks: LeakReport,
+    features: Features,
+    teacher: TeacherResult,
+    student: StudentResult,
+    assessment: Assessment,
+    release: Release,
+    teacher_latency: Latency,
+    student_latency: Latency,
+    verdict: GateVerdict,
+    config: RunConfig,
+    folder: str,
+    created: str,
+    command: str,
+) -> Annotated[str, "report"]:
+    """The page's path; the student's figures are those of the exported graph, which is what ships."""
+    report = RunReport(
+        name=config.name,
+        created=datetime.fromisoformat(created),
+        config=config,
+        index=index,
+        checks=gate_report,
+        duplicates=duplicates,
+        leaks=leaks,
+        features=features,
+        heads=teacher.heads,
+        training=student,
+        teacher=assessment.teacher,
+        student=release.evaluation,
+        latencies={"teacher": teacher_latency, "student": student_latency},
+        certificate=release.certificate,
+        gate=verdict,
+        provenance=release.certificate.hashes,
+        command=command,
+        next_command=f"plumbline-edge predict {release.folder} IMAGES",
+    )
+    page = draw(report, Path(folder) / "report.html")
+    log_metadata({"report": str(page)})
+    return str(page)

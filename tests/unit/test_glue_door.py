@@ -1,0 +1,136 @@
+"""The door: what it lets in, and that every fault comes out at once, in one line each, with a remedy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from inspection.errors import ConfigError
+from pipelines.door import load_config
+
+GOOD = """
+name: demo
+data:
+  kind: folder
+  root: ${PLUMBLINE_DATA}/tiles
+  ok_class: ok
+student:
+  epochs: 3
+"""
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    path = tmp_path / "line.yaml"
+    path.write_text(GOOD)
+    return path
+
+
+def faults(path: Path, *changes: str, **variables: str) -> tuple[str, ...]:
+    with pytest.raises(ConfigError) as caught:
+        load_config(path, changes, variables)
+    assert caught.value.exit_code == 2
+    assert all("\n" not in fault for fault in caught.value.faults)
+    return caught.value.faults
+
+
+def test_reads_a_config_and_expands_variables(config: Path) -> None:
+    read = load_config(config, [], {"PLUMBLINE_DATA": "/images"})
+    assert read.data.root == Path("/images/tiles")
+    assert read.student.epochs == 3
+    assert read.teacher.backbone == "resnet18"
+
+
+@pytest.mark.parametrize(
+    ("change", "where", "value"),
+    [
+        ("student.epochs=9", "student.epochs", 9),
+        ("student.learning_rate=0.01", "student.learning_rate", 0.01),
+        ("data.synthetic.shuffle_labels=true", "data.synthetic.shuffle_labels", True),
+        ("gate.min_macro_f1=0.9", "gate.min_macro_f1", 0.9),
+        ("data.ok_class=", "data.ok_class", None),
+        ("teacher.weights=/w/a=b.safetensors", "teacher.weights", "/w/a=b.safetensors"),
+    ],
+)
+def test_changes_reach_their_key(config: Path, change: str, where: str, value: object) -> None:
+    read: object = load_config(config, [change], {"PLUMBLINE_DATA": "/images"})
+    for key in where.split("."):
+        read = getattr(read, key)
+    assert read == value
+
+
+def test_a_change_is_made_before_variables_are_expanded(config: Path) -> None:
+    assert load_config(config, ["data.root=/elsewhere"], {}).data.root == Path("/elsewhere")
+    used = load_config(config, ["data.root=${PLUMBLINE_DATA}/b"], {"PLUMBLINE_DATA": "/a"})
+    assert used.data.root == Path("/a/b")
+
+
+def test_an_unset_variable_is_named_with_both_remedies(config: Path) -> None:
+    (fault,) = faults(config)
+    assert "data.root" in fault
+    assert "export PLUMBLINE_DATA=" in fault
+    assert "give data.root=" in fault
+
+
+def test_all_faults_come_at_once(config: Path) -> None:
+    said = faults(config, "student.epoch=3", "seed=-1", "gate.min_accuracy=two", "oops")
+    assert len(said) == 5  # four changes and the unset variable
+    assert any("student.epoch: unknown key: did you mean 'epochs'?" in fault for fault in said)
+    assert any("seed: " in fault and "-1" in fault for fault in said)
+    assert any("gate.min_accuracy" in fault and "'two'" in fault for fault in said)
+    assert any("'oops': a change is key=value" in fault for fault in said)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("datta.root=/x", "did you mean 'data'"),
+        ("data.synthetic.images_per_clas=3", "did you mean 'images_per_class'"),
+        ("checks.zzz=3", "valid are max_megapixels"),
+        ("name=Not A Name", "name: "),
+        ("student.epochs.more=1", "holds a value"),
+        ("student.epochs=[1", "not readable as YAML"),
+        ("data.kind=foldr", "data.kind"),
+        ("data.label_pattern='['", "not a regular expression"),
+        ("data.label_pattern=abc", "exactly one (group)"),
+        ("split.test=0.8", "leave nothing to train on"),
+        ("data.root=", "give data.root="),
+    ],
+)
+def test_each_mistake_has_its_own_line(config: Path, change: str, said: str) -> None:
+    more = ["split.val=0.5"] if change.startswith("split") else []
+    found = faults(config, change, *more, PLUMBLINE_DATA="/images")
+    assert any(said in fault for fault in found), found
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("name: a1\nname: b1\ndata: {kind: synthetic}", "'name' is given twice"),
+        ("name: demo\ndata:\n  kind: synthetic\n  kind: voc", "'kind' is given twice"),
+        ("- a\n- b", "got list"),
+        ("", "got NoneType"),
+        ("name: [", "not readable as YAML"),
+        ("name: demo", "data: missing"),
+    ],
+)
+def test_files_that_are_no_config(tmp_path: Path, text: str, said: str) -> None:
+    path = tmp_path / "broken.yaml"
+    path.write_text(text)
+    found = faults(path)
+    assert any(said in fault for fault in found), found
+    assert all(str(path) in fault for fault in found)
+
+
+def test_a_missing_file_names_its_neighbour(config: Path) -> None:
+    (fault,) = faults(config.with_name("lime.yaml"))
+    assert "no such config" in fault
+    assert "line.yaml" in fault
+
+
+def test_a_binary_file_is_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "image.yaml"
+    path.write_bytes(b"\xff\xd8\xff\xe0\x00\x10")
+    (fault,) = faults(path)
+    assert "not readable as YAML" in fault
