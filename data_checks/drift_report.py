@@ -55,10 +55,25 @@ def _rendered(new: pd.DataFrame, old: pd.DataFrame, config: MonitorConfig, limit
         num_threshold=signal_threshold(config),
         cat_method="hellinger",
         cat_threshold=limit,
+        drift_share=0.1,  # one column of six that moved is drift, as in the verdict
     )
     sides = [Dataset.from_pandas(table, data_definition=definition) for table in (new, old)]
-    snapshot = Report([preset]).run(current_data=sides[0], reference_data=sides[1])
-    return str(snapshot.get_html_str(as_iframe=False))
+    snapshot = Report([preset], include_tests=True).run(
+        current_data=sides[0], reference_data=sides[1]
+    )
+    page = str(snapshot.get_html_str(as_iframe=False))
+    return page.replace("<body>", f"<body>{_note(len(new), len(old), config, limit)}", 1)
+
+
+def _note(images: int, reference: int, config: MonitorConfig, limit: float) -> str:
+    """What the page itself rounds away: the methods and their exact thresholds."""
+    return (
+        '<p style="font:14px sans-serif;margin:16px 24px">'
+        f"{images} images in service against {reference} of validation. "
+        f"{', '.join(NUMBERS)}: Kolmogorov-Smirnov, drift when p &lt; "
+        f"{signal_threshold(config):.3g}. {LABEL}: Hellinger distance, drift when &gt; {limit:.3g}. "
+        "The verdict of record, with every signal, is the JSON beside this page.</p>"
+    )
 
 
 def _tables(

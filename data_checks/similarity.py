@@ -5,7 +5,8 @@ so the fine texture that belongs to one physical surface decides, not what all s
 
 Covered: exposure and gain, uneven light, shifts and crop margins up to a fifth of the view, noise, JPEG, slight blur.
 Not covered: rotation, mirroring, rescaling by more than about 2 %; surfaces whose texture lies below the noise;
-products in a fixture, whose printed layout is the same on every part.
+products in a fixture, whose printed layout is the same on every part, and weaves on images of less than about 128 px:
+both look alike from part to part (`duplicates.check_groups` warns when that swallows the set).
 """
 
 from __future__ import annotations
@@ -120,7 +121,7 @@ def _fade(length: int) -> Vectors:
 
 
 def similarity(first: Spectra, second: Spectra) -> Vectors:
-    """Peak correlation of aligned pairs over all shifts allowed; float32 (N,), 1 for equal views."""
+    """Peak correlation of aligned pairs, float32 (N,): 1 for equal views, 0 for blank ones."""
     scores = np.zeros(len(first), np.float32)
     for start in range(0, len(first), BATCH):
         part = slice(start, start + BATCH)
@@ -135,8 +136,7 @@ def _peaks(product: Spectra) -> Vectors:
     padded[:, BAND + 1 :] = product[:, BAND:]
     surface = scipy.fft.irfft2(padded, s=(side, side), workers=-1) * side**2
     near = np.r_[0 : LARGEST_SHIFT + 1, side - LARGEST_SHIFT : side]
-    peaks = surface[:, near][:, :, near].max(axis=(1, 2))
-    return np.asarray(peaks, np.float32)
+    return np.asarray(surface[:, near][:, :, near].max(axis=(1, 2)), np.float32)
 
 
 def descriptors(spectra: Spectra) -> Vectors:

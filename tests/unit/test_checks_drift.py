@@ -85,7 +85,7 @@ def test_verdict__is_the_same_every_time() -> None:
 
 def test_p_value__sets_how_readily_it_alarms() -> None:
     careful = MonitorConfig(p_value=1e-9)
-    slight = batch(4, 100, light=-9.0)
+    slight = batch(4, 100, light=-6.0)
 
     assert verdict(slight).drifted
     assert not detect_drift(slight, REFERENCE, careful, CLASSES).drifted

@@ -52,7 +52,9 @@ def test_page__loads_nothing(page: str) -> None:
     loads.feed(page)
 
     assert loads.found == []
-    assert not re.search(r"@import|url\(\s*['\"]?https?:", page)
+    styles = "".join(re.findall(r"<style>(.*?)</style>", page, flags=re.DOTALL))
+    assert "@font-face" in styles
+    assert not re.search(r"@import|url\(\s*['\"]?https?:", styles)
 
 
 def test_page__names_columns_methods_and_thresholds(page: str) -> None:
@@ -67,7 +69,17 @@ def test_page__names_columns_methods_and_thresholds(page: str) -> None:
         assert column in page
     assert "K-S p_value" in page
     assert "Hellinger" in page
-    assert f"{signal_threshold(MonitorConfig()):.3g}"[:6] in page
+
+
+def test_page__uses_the_thresholds_of_the_verdict(page: str) -> None:
+    threshold = f"{signal_threshold(MonitorConfig()):.3g}"
+
+    assert f"Kolmogorov-Smirnov, drift when p &lt; {threshold}." in page
+    assert re.search(r"Hellinger distance, drift when &gt; 0\.\d+", page)
+
+
+def test_page__calls_one_moved_column_drift(page: str) -> None:
+    assert "Dataset Drift is detected" in page
 
 
 def test_page__keeps_embeddings_out(page: str) -> None:

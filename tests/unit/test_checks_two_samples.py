@@ -92,11 +92,13 @@ def test_strangers__are_counted_where_the_cloud_as_a_whole_stays() -> None:
 
 
 def test_tail__is_exact_for_small_samples() -> None:
-    # One above the largest of 3: of the 4 equally likely places of the single newcomer, one.
-    assert tail_count(np.array([9.0]), np.array([1.0, 2.0, 3.0]), None).p_value == pytest.approx(
-        0.25
-    )
-    assert tail_count(np.array([2.5]), np.array([1.0, 2.0, 3.0]), None) == Difference(1.0, 0.0)
+    known = np.array([1.0, 2.0, 3.0])
+
+    # Of the 4 equally likely places of a newcomer one is the top; twice that, for two tails are looked at.
+    assert tail_count(np.array([9.0]), known, None).p_value == pytest.approx(2 / 4)
+    # Two newcomers both on top: 1 of the 10 ways to choose their 2 places among 5.
+    assert tail_count(np.array([8.0, 9.0]), known, None).p_value == pytest.approx(2 / 10)
+    assert tail_count(np.array([2.5]), known, None) == Difference(1.0, 0.0)
 
 
 def test_hellinger__of_disjoint_labels_is_one() -> None:
@@ -116,8 +118,9 @@ def test_features_that_never_move__are_harmless() -> None:
     resample = Resampling(np.random.default_rng(0), 400)
 
     assert mean_discrepancy(current, reference, None, resample).p_value > 0.01
-    current[:, 4] = 1.0
+    current[:, 4] = 4.0
     assert tail_count(*novelty_scores(current, reference, None), None).p_value < 1e-6
+    assert mean_discrepancy(current, reference, None, resample).p_value < 0.01
 
 
 def test_all_points_equal__is_no_difference() -> None:
