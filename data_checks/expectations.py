@@ -70,15 +70,15 @@ def write_data_docs(index: ImageIndex, checks: ChecksConfig, folder: Path) -> Pa
 def _quiet_great_expectations() -> Iterator[None]:
     """Keep its analytics off and its log lines and warnings from the user's screen."""
     os.environ.setdefault("GX_ANALYTICS_ENABLED", "False")
-    logger = logging.getLogger("great_expectations")
-    level = logger.level
-    logger.setLevel(logging.CRITICAL)
+    # Some of its modules set their own level, so silencing the package's logger is not enough.
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
-        logger.setLevel(level)
+        logging.disable(before)
 
 
 def _context(folder: Path | None) -> Any:

@@ -16,6 +16,8 @@ DISK = {
 }
 SQLITE = {"disk is full": errno.ENOSPC, "readonly database": errno.EROFS}
 """What SQLite says in words, beneath SQLAlchemy."""
+STOPPED = ("RunInterruptedException", "RunStoppedException")
+"""ZenML's names for SIGTERM and SIGINT, by name: importing ZenML takes a second."""
 
 
 def as_ours(error: BaseException) -> PlumblineError:
@@ -23,6 +25,10 @@ def as_ours(error: BaseException) -> PlumblineError:
     for cause in _chain(error):
         if isinstance(cause, PlumblineError):
             return cause
+        if type(cause).__name__ in STOPPED:
+            return PlumblineError(
+                "stopped by a signal; run it again: finished steps are not repeated"
+            )
         if (number := _disk_errno(cause)) is not None:
             return UserError(
                 f"{_first_line(cause)}: {DISK[number]}; nothing is half-written, run again"

@@ -16,6 +16,8 @@ from pipelines.output import Answer, stdout_is_stderr
 from pipelines.settings import Settings
 
 HOST = "127.0.0.1"
+SERVER_NEEDS = ("uvicorn", "fastapi", "jwt", "secure", "tldextract")
+"""Of ZenML's `server` extra; MLflow brings the first two by itself."""
 SHOWS_MLFLOW = (
     "experiments (parameters, metrics, pictures of each run) and, under Models, the registered bundles "
     "with their aliases `champion` and `challenger`"
@@ -55,7 +57,7 @@ def _mlflow(settings: Settings, port: int) -> tuple[Sequence[str], Mapping[str, 
 
 def _zenml(settings: Settings, port: int) -> tuple[Sequence[str], Mapping[str, str]]:
     """A server with a configuration of its own on the same database: the client's stays untouched."""
-    if find_spec("uvicorn") is None or find_spec("fastapi") is None:
+    if any(find_spec(name) is None for name in SERVER_NEEDS):
         raise MissingExtra("dashboard", "ZenML's dashboard")
     with stdout_is_stderr():
         open_zenml(settings)  # makes and migrates the database

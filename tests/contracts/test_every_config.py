@@ -48,7 +48,7 @@ def test_config_opens_with_its_promises(path: Path) -> None:
 def test_the_command_in_the_head_is_this_configs(path: Path) -> None:
     command = re.search(r"^Command: *(.+)$", "\n".join(head_of(path.read_text())), re.MULTILINE)
     assert command is not None
-    words = command[1].split()
+    words = command[1].replace("(", " ").replace(")", " ").split()
     assert "plumbline" in words
     assert f"configs/{path.name}" in words
     changes = [word for word in words[words.index(f"configs/{path.name}") + 1 :] if "=" in word]

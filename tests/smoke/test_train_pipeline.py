@@ -137,8 +137,9 @@ def test_again_unchanged_repeats_no_finished_step(line: Line, first: dict[str, A
 def test_a_gate_that_refuses_writes_the_report_and_registers_nothing(
     line: Line, first: dict[str, Any]
 ) -> None:
-    refused = line.run("gate.min_macro_f1=1.0", "student.epochs=1", code=3)
+    refused = line.run("gate.min_macro_f1=1.0", code=3)
     assert refused["status"] == "refused"
+    assert {n for n, status in refused["steps"].items() if status == "cached"} == CACHED
     assert "below its floor" in refused["gate"]["sentence"]
     assert refused["version"] is None
     assert Path(refused["report"]).is_file()

@@ -70,3 +70,7 @@ def test_limited_rows__sorts_and_cuts() -> None:
 
     assert len(rows) == MAX_ROWS
     assert rows[0] == "0000"
+
+
+def test_sentence__of_a_passed_question_says_what_was_seen() -> None:
+    assert result("size").sentence == "size: 3 of 9 images (none)"
