@@ -57,13 +57,14 @@ class BundleSpec:
 
 @dataclass(frozen=True)
 class BundleParts:
-    """What is measured and made for it; `drift` are the validation images' answers."""
+    """What is measured and made for it; `drift` are the val images' answers, `groups` their parts by image id."""
 
     onnx: Path
     golden: Golden
     drift: Answers
     certificate: Certificate
     provenance: Mapping[str, Any]
+    groups: Mapping[str, str]
 
 
 def write_bundle(store: Store, spec: BundleSpec, parts: BundleParts) -> Path:
@@ -97,7 +98,7 @@ def _fill(folder: Path, parts: BundleParts) -> None:
     (folder / GOLDEN_FOLDER).mkdir(parents=True)
     (folder / MODEL).write_bytes(parts.onnx.read_bytes())
     (folder / CERTIFICATE).write_bytes(parts.certificate.to_json())
-    (folder / DRIFT_REFERENCE).write_bytes(_drift_bytes(parts.drift))
+    (folder / DRIFT_REFERENCE).write_bytes(_drift_bytes(parts.drift, parts.groups))
     outputs = parts.golden.outputs
     packed = npz_bytes(probabilities=outputs.probabilities, embedding=outputs.embedding)
     (folder / GOLDEN_OUTPUTS).write_bytes(packed)
@@ -105,15 +106,20 @@ def _fill(folder: Path, parts: BundleParts) -> None:
         (folder / GOLDEN_FOLDER / f"{i:03d}.png").write_bytes(encode_png(pixels))
 
 
-def _drift_bytes(drift: Answers) -> bytes:
-    """The validation images' figures, thinned evenly when there are very many."""
+def _drift_bytes(drift: Answers, groups: Mapping[str, str]) -> bytes:
+    """The validation images' figures, thinned evenly when there are very many.
+
+    With the number of the part each shows: photographs of one part are no independent witnesses of drift.
+    """
     rows = np.argsort(np.array(drift.image_ids), kind="stable")
     if len(rows) > MAX_DRIFT_ROWS:
         rows = rows[np.linspace(0, len(rows) - 1, MAX_DRIFT_ROWS).round().astype(int)]
+    parts = [groups.get(drift.image_ids[row], drift.image_ids[row]) for row in rows]
     return npz_bytes(
         statistics=drift.statistics[rows],
         probabilities=drift.probabilities[rows],
         embedding=drift.embedding[rows],
+        groups=np.unique(parts, return_inverse=True)[1].astype(np.int64),
     )
 
 

@@ -73,7 +73,7 @@ def export_bundle(
         only = {"onnx": engine}
         drift = answer(_rows(index, "val"), sizes, only, max_megapixels=max_megapixels)["onnx"]
         golden = choose_golden(index, sizes, engine, max_megapixels=max_megapixels)
-        parts = BundleParts(onnx, golden, drift, certificate, provenance)
+        parts = BundleParts(onnx, golden, drift, certificate, provenance, _groups(index))
         folder = write_bundle(store, spec, parts)
         evaluation = evaluate_rows(
             spec.name,
@@ -95,3 +95,9 @@ def _rows(index: ImageIndex, split: str) -> ImageIndex:
     if len(rows) == 0:
         raise DataError(f"the {split} split is empty: a bundle needs test and val images")
     return rows
+
+
+def _groups(index: ImageIndex) -> dict[str, str]:
+    """Which part each image shows, by image id; images in no group are left out."""
+    frame = index.frame[index.frame["group"].notna()]
+    return dict(zip(frame["image_id"], frame["group"], strict=True))

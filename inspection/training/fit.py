@@ -34,6 +34,7 @@ def fit(module: Distillation, plan: Plan, journal: Journal, device: torch.device
     with _quiet_lightning(), torch.random.fork_rng(), bar("student", steps_left) as advance:
         journal.advance = advance
         trainer = _trainer(journal, epochs_left, device)
+        module.train()  # Lightning leaves the modes as it finds them
         trainer.fit(module, DataLoader(stream, batch_size=None))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import lightning as L
 import torch
@@ -65,6 +65,19 @@ class Distillation(L.LightningModule):
         self.step = 0
         self.sums = [0.0, 0.0, 0.0, 0.0]
         """Of the four losses over the steps of this epoch so far."""
+
+    def train(self, mode: bool = True) -> Self:
+        """As torch, but statistics of given weights stay as given.
+
+        Batches of a small set would shake them; and files with folded norms would lose their scale.
+        """
+        super().train(mode)
+        self.average.eval()
+        if self.config.weights != "none":
+            for module in self.student.modules():
+                if isinstance(module, (nn.BatchNorm1d, nn.BatchNorm2d)):
+                    module.eval()
+        return self
 
     def training_step(self, batch: Batch, _: int) -> torch.Tensor:
         """The loss of one batch; every draw depends on the seed and the step alone."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -32,6 +33,7 @@ def serve(settings: Settings, *, port: int, dashboard: bool, as_json: bool) -> A
     if not as_json:
         shows = SHOWS_ZENML if dashboard else SHOWS_MLFLOW
         print(f"{address} shows {shows}.\nUp in about ten seconds; Ctrl-C ends it.", flush=True)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # else the server would outlive us
     server = subprocess.Popen(command, env={**os.environ, **variables}, stdout=sys.stderr)
     try:
         code = server.wait()

@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from deploy.edge.spec import Preprocessing
 from inspection.config import StudentConfig, TeacherConfig
@@ -315,6 +316,12 @@ def test_a_student_starts_from_another_ones_weights(
     assert card.started_from == "student.safetensors"
     cold = straight.history[0].validation
     assert warm.history[0].validation.macro_f1 >= cold.macro_f1
+    # Given statistics stay as given: files with folded norms live by them.
+    given, kept = load_file(weights), load_file(tmp_path / "student.safetensors")
+    moving = [name for name in given if name.endswith("running_var")]
+    assert moving
+    assert all(torch.equal(given[name], kept[name]) for name in moving)
+    assert not torch.equal(given["classifier.weight"], kept["classifier.weight"])
 
 
 def test_a_changed_weights_file_is_not_run(

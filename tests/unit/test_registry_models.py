@@ -86,7 +86,7 @@ def make_bundle(store: Store, scratch: Path, gain: float = 0.05) -> Path:
         test_digest="t" * 64,
         hashes={},
     )
-    parts = BundleParts(path, Golden(tuple(pixels), outputs), answers, certificate, {})
+    parts = BundleParts(path, Golden(tuple(pixels), outputs), answers, certificate, {}, {})
     spec = BundleSpec("colours", CLASSES, SIZE, decision, 1.0, "t" * 64, {})
     return write_bundle(store, spec, parts)
 
