@@ -40,7 +40,7 @@ test-all: $(READY)  ## and kills, servers, fuzz, browser (25 minutes on 2 cores)
 check: $(READY)  ## format, lint, types, contracts, fast tests (under a minute)
 	@$(BIN)/ruff format --check --quiet . && $(BIN)/ruff check --quiet .
 	@$(BIN)/mypy --no-error-summary
-	@$(BIN)/lint-imports --no-timing >/dev/null || $(BIN)/lint-imports
+	@$(BIN)/lint-imports >/dev/null || $(BIN)/lint-imports
 	@$(PYTEST) tests/architecture tests/unit -m "not slow and not browser and not zenml and not assets and not training"
 
 format: $(READY)  ## rewrite the code in the house's format

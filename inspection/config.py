@@ -77,7 +77,7 @@ class StudentConfig(Strict):
     architecture: str = "plumbnet_s"
     """A name of `inspection/models/registry.py` or `timm:<model>`."""
     weights: str = "none"
-    """`none`, `hub`, or a local .safetensors file to start from (stated in the report)."""
+    """`none`, `hub`, `teacher` (the teacher's weights, same network), or a local .safetensors file to start from."""
     image_size: int = Field(128, ge=32, le=1024)
     resize: Literal["stretch", "pad", "crop"] = "stretch"
     epochs: int = Field(40, ge=1)

@@ -1,14 +1,14 @@
 """The workshop's half of the error tree (the root and the device's half: `deploy/edge/errors.py`).
 
-    PlumblineError (exit 1)
-    └── UserError (exit 2)
-        ├── ConfigError           one or more faults in a config; all of them, one line each
-        ├── DataError             the data set as a whole cannot be used
-        │   └── CheckFailed       a gate on the data said no (exit 3)
-        ├── WeightsError          backbone unknown, weights missing or of another architecture
-        ├── MissingExtra          an optional dependency is not installed; prints the command
-        └── Refused               a gate on the model said no (exit 3)
-            └── ParityError       an export does not decide as the trained model does
+PlumblineError (exit 1)
+└── UserError (exit 2)
+    ├── ConfigError           one or more faults in a config; all of them, one line each
+    ├── DataError             the data set as a whole cannot be used
+    │   └── CheckFailed       a gate on the data said no (exit 3)
+    ├── WeightsError          backbone unknown, weights missing or of another architecture
+    ├── MissingExtra          an optional dependency is not installed; prints the command
+    └── Refused               a gate on the model said no (exit 3)
+        └── ParityError       an export does not decide as the trained model does
 """
 
 from __future__ import annotations

@@ -164,7 +164,10 @@ def _unexpected(error: Exception, *, as_json: bool) -> int:
 
 
 def _settings() -> Settings:
-    return load_settings(os.environ, Path.cwd())
+    settings = load_settings(os.environ, Path.cwd())
+    if uri := settings.variables.get("PLUMBLINE_TRACKING_URI"):
+        os.environ["PLUMBLINE_TRACKING_URI"] = uri  # the registry reads it there, a .env's too
+    return settings
 
 
 def _now() -> datetime:

@@ -14,6 +14,7 @@ from inspection.config import RunConfig
 from inspection.errors import ConfigError
 from pipelines.settings import nearest
 
+FROM_TEACHER = "teacher"
 VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
@@ -47,7 +48,15 @@ def load_config(path: Path, changes: Sequence[str], variables: Mapping[str, str]
     faults += [f"{path}: {fault}" for fault in contradictions(config)]
     if faults:
         raise ConfigError(faults)
-    return config
+    return _with_start(config)
+
+
+def _with_start(config: RunConfig) -> RunConfig:
+    """`student.weights: teacher` becomes the teacher's own: one change on the command line moves both."""
+    if config.student.weights != FROM_TEACHER:
+        return config
+    student = config.student.model_copy(update={"weights": config.teacher.weights})
+    return config.model_copy(update={"student": student})
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -71,6 +80,12 @@ def contradictions(config: RunConfig) -> Iterator[str]:
         yield f"data.root: kind '{data.kind}' reads a folder; give data.root=/path/of/the/images"
     if split.test + split.val >= 1:
         yield f"split: test {split.test:g} + val {split.val:g} leave nothing to train on"
+    wanted = f"timm:{config.teacher.backbone}"
+    if config.student.weights == FROM_TEACHER and config.student.architecture != wanted:
+        yield (
+            f"student.weights: 'teacher' fits only the teacher's own network; set "
+            f"student.architecture={wanted}, or student.weights=none"
+        )
     if data.label_pattern is not None and (fault := _bad_pattern(data.label_pattern)):
         yield f"data.label_pattern: {fault}"
 

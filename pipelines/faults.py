@@ -18,6 +18,7 @@ SQLITE = {"disk is full": errno.ENOSPC, "readonly database": errno.EROFS}
 """What SQLite says in words, beneath SQLAlchemy."""
 STOPPED = ("RunInterruptedException", "RunStoppedException")
 """ZenML's names for SIGTERM and SIGINT, by name: importing ZenML takes a second."""
+STOPPED_SENTENCE = "stopped by a signal; run it again: finished steps are not repeated"
 
 
 def as_ours(error: BaseException) -> PlumblineError:
@@ -26,9 +27,7 @@ def as_ours(error: BaseException) -> PlumblineError:
         if isinstance(cause, PlumblineError):
             return cause
         if type(cause).__name__ in STOPPED:
-            return PlumblineError(
-                "stopped by a signal; run it again: finished steps are not repeated"
-            )
+            return PlumblineError(STOPPED_SENTENCE)
         if (number := _disk_errno(cause)) is not None:
             return UserError(
                 f"{_first_line(cause)}: {DISK[number]}; nothing is half-written, run again"
@@ -40,6 +39,8 @@ def as_ours(error: BaseException) -> PlumblineError:
 
 def sentence_of(error: BaseException) -> str:
     """Our own errors speak for themselves; of others, the type and the first line."""
+    if type(error).__name__ in STOPPED:
+        return STOPPED_SENTENCE
     return str(error) if isinstance(error, PlumblineError) else _first_line(error)
 
 

@@ -27,6 +27,7 @@ ENVIRONMENT = {
     "DO_NOT_TRACK": "true",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
 }
+URI_SETTING = "PLUMBLINE_TRACKING_URI"
 MAX_PARAM = 500
 """Characters; a longer value is cut, because some MLflow stores refuse it."""
 
@@ -47,8 +48,8 @@ class TrackedRun:
 
 
 def tracking_uri(store: Store) -> str:
-    """The address that MLflow, its UI included, wants to hear."""
-    return f"sqlite:///{store.mlflow_database.resolve()}"
+    """The address that MLflow, its UI included, wants to hear: `PLUMBLINE_TRACKING_URI`, else SQLite in the store."""
+    return os.environ.get(URI_SETTING) or f"sqlite:///{store.mlflow_database.resolve()}"
 
 
 def open_tracking(store: Store) -> MlflowClient:

@@ -16,7 +16,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import timm
 import torch
 from safetensors import SafetensorError, safe_open
 from torch import nn
@@ -64,6 +63,8 @@ class Blueprint:
 
     def build(self, **options: Any) -> nn.Module:
         """The network without its classifier, in training mode, on the CPU."""
+        import timm  # six seconds, mostly torchvision's; a run that finds everything finished never pays them
+
         check_name(self.name)
         if self.pad_same:
             options["pad_type"] = "same"
@@ -195,6 +196,8 @@ def _from_hub(blueprint: Blueprint) -> Network:
 
 def check_name(name: str) -> None:
     """Refuse a name timm does not know, with the nearest ones it does."""
+    import timm
+
     if timm.is_model(name):
         return
     near = difflib.get_close_matches(name.partition(".")[0], timm.list_models(), n=3)
@@ -203,6 +206,8 @@ def check_name(name: str) -> None:
 
 
 def _hub_config(name: str) -> Any:
+    import timm
+
     check_name(name)
     try:
         config = timm.get_pretrained_cfg(name)

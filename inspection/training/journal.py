@@ -10,12 +10,8 @@ from typing import Any
 import lightning as L
 import numpy as np
 import numpy.typing as npt
-import torch
 
-from inspection.models.student import Student
 from inspection.progress import Advance
-from inspection.records import Record
-from inspection.training.augment import to_network
 from inspection.training.checkpoint import (
     Checkpoint,
     Tensors,
@@ -24,24 +20,10 @@ from inspection.training.checkpoint import (
     restore_optimizer,
     save_checkpoint,
 )
+from inspection.training.epochs import Epoch, predict
 from inspection.training.module import Distillation
 from inspection.training.pixels import PixelSource
 from inspection.training.scores import Score, score
-
-PREDICT_BATCH = 128
-
-
-@dataclass(frozen=True)
-class Epoch(Record):
-    """One pass over the training images: mean losses (total and its three parts), and how validation went."""
-
-    epoch: int
-    loss: float
-    loss_labels: float
-    loss_logits: float
-    loss_features: float
-    learning_rate: float
-    validation: Score
 
 
 @dataclass
@@ -170,21 +152,6 @@ class Journal(L.Callback):
             return "epoch 1"
         last = self.progress.history[-1]
         return f"epoch {last.epoch + 1}, validation macro-F1 {last.validation.macro_f1:.3f}"
-
-
-def predict(
-    student: Student, source: PixelSource, count: int
-) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    """Logits (N, C) and embeddings (N, E) of a student in evaluation mode, on its own device."""
-    device = next(student.parameters()).device
-    logits, embeddings = [], []
-    with torch.inference_mode():
-        for positions in torch.split(torch.arange(count), PREDICT_BATCH):
-            pixels = source.take(positions).to(device).float()
-            outputs = student(to_network(pixels, student.mean, student.std))
-            logits.append(outputs[0].float().cpu())
-            embeddings.append(outputs[1].float().cpu())
-    return torch.cat(logits).numpy(), torch.cat(embeddings).numpy()
 
 
 def _progress(facts: dict[str, Any]) -> Progress:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -26,14 +26,15 @@ from inspection.models.student_files import CARD, WEIGHTS, StudentCard, load_stu
 from inspection.records import Record
 from inspection.training.augment import Augmentation
 from inspection.training.checkpoint import CHECKPOINT, Checkpoint, load_checkpoint
-from inspection.training.fit import fit
-from inspection.training.journal import Epoch, Habits, Journal, predict
+from inspection.training.epochs import Epoch, predict
 from inspection.training.labels import Rows, rows_of
-from inspection.training.module import Distillation, Lesson
 from inspection.training.pixels import FromDisk, PixelSource, open_pixels
 from inspection.training.scores import Score
 from inspection.training.stream import Plan
 from inspection.training.targets import teacher_targets
+
+if TYPE_CHECKING:
+    from inspection.training.journal import Journal
 
 RECIPE = "distillation v1"
 """Part of every run's key: change it when a saved run must not be continued by newer code."""
@@ -91,6 +92,11 @@ def train_student(
     key = student_key(index, teacher, config, seed=seed)
     if (finished := _finished(folder, key)) is not None:
         return finished
+    # Lightning takes seconds to import: only a student that has to learn pays them.
+    from inspection.training.fit import fit
+    from inspection.training.journal import Habits, Journal
+    from inspection.training.module import Distillation, Lesson
+
     classes = index.classes
     train, val = rows_of(index, "train", classes), rows_of(index, "val", classes)
     start = start_student(

@@ -134,3 +134,15 @@ def test_a_binary_file_is_one_line(tmp_path: Path) -> None:
     path.write_bytes(b"\xff\xd8\xff\xe0\x00\x10")
     (fault,) = faults(path)
     assert "not readable as YAML" in fault
+
+
+def test_door__student_starts_from_the_teachers_weights(tmp_path: Path) -> None:
+    path = tmp_path / "line.yaml"
+    path.write_text(
+        "name: line\ndata: {kind: synthetic}\nteacher: {backbone: resnet18, weights: w.safetensors}\n"
+        "student: {architecture: 'timm:resnet18', weights: teacher}\n"
+    )
+    assert load_config(path, [], {}).student.weights == "w.safetensors"
+    assert load_config(path, ["teacher.weights=none"], {}).student.weights == "none"
+    with pytest.raises(ConfigError, match=r"student.architecture=timm:resnet18"):
+        load_config(path, ["student.architecture=plumbnet_s"], {})

@@ -96,3 +96,14 @@ def test_four_processes_may_start_at_once_on_a_store_that_does_not_exist(tmp_pat
 
 def test_nested_parameters_get_dotted_names():
     assert flat({"a": 1, "b": {"c": {"d": 2}}}) == {"a": 1, "b.c.d": 2}
+
+
+def test_tracking_uri__setting_moves_the_store_of_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere = tmp_path / "elsewhere.db"
+    monkeypatch.setenv("PLUMBLINE_TRACKING_URI", f"sqlite:///{elsewhere}")
+    store = Store(tmp_path / "store")
+    track_run(store, "line", TrackedRun("run"))
+    assert elsewhere.exists()
+    assert not store.mlflow_database.exists()
