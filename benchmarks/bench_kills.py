@@ -1,7 +1,8 @@
 """SIGKILL at random moments of the student step, then the same command again: does anything finished run twice?
 
 Each trial starts from the same store, prepared up to the student step; the kill comes at a uniformly random share of
-the time that the step took undisturbed. Seeded, so a trial can be repeated.
+the time that the step took undisturbed. Seeded, so a trial can be repeated. Half of the trials checkpoint at epoch
+ends only, half also inside an epoch.
 """
 
 from __future__ import annotations
@@ -16,19 +17,21 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from machine import write_result
 
 ROOT = Path(__file__).resolve().parents[1]
 TRIALS = 10
+"""Per way of checkpointing."""
+EVERY_STEPS = {"at epoch ends": 0, "every 2 steps": 2}
 CHANGES = [
     "data.synthetic.images_per_class=40",
     "data.synthetic.size=64",
     "teacher.image_size=64",
     "student.image_size=64",
-    "student.epochs=12",
-    "student.checkpoint_every_steps=2",
+    "student.epochs=40",
+    "student.patience=40",
     "gate.min_macro_f1=0",
     "gate.min_accuracy=0",
 ]
@@ -39,9 +42,9 @@ BEGINS, ENDS = "▸ train_student", "▸ evaluate_models"
 class Run:
     """One run of the command whose progress can be followed and that can be killed with its children."""
 
-    def __init__(self, store: Path) -> None:
+    def __init__(self, store: Path, every_steps: int) -> None:
         self.process = subprocess.Popen(
-            [*COMMAND, "--json"],
+            [*COMMAND, f"student.checkpoint_every_steps={every_steps}", "--json"],
             cwd=ROOT,
             env={**os.environ, "PLUMBLINE_STORE": str(store)},
             stdout=subprocess.PIPE,
@@ -70,56 +73,90 @@ class Run:
         return dict(json.loads(stdout))
 
 
-def trial(store: Path, prepared: Path, delay: float, whole: dict[str, Any]) -> dict[str, Any]:
+def resumed_from(store: Path) -> int | None:
+    """The step of the checkpoint that the second run began with; null when the first had not saved one yet."""
+    (result,) = store.glob("checkpoints/*/result.json")
+    step: int | None = json.loads(result.read_bytes())["resumed_from"]
+    return step
+
+
+def trial(store: Path, prepared: Path, every: str, delay: float, whole: Whole) -> dict[str, Any]:
     """Kill after `delay` seconds of the student step, run again, compare with the undisturbed run."""
     shutil.rmtree(store)
     shutil.copytree(prepared, store, symlinks=True)
-    run = Run(store)
+    run = Run(store, EVERY_STEPS[every])
     run.wait_for(BEGINS)
     time.sleep(delay)
     run.kill()
-    again = Run(store).answer()
+    again = Run(store, EVERY_STEPS[every]).answer()
     before = list(again["steps"])[: list(again["steps"]).index("train_student")]
     return {
+        "checkpoints": every,
         "killed_after_s": round(delay, 2),
+        "resumed_from_step": resumed_from(store),
         "finished_steps_repeated": [s for s in before if again["steps"][s] != "cached"],
         "largest_metric_change": max(
             abs(again["student"][name] - value)
-            for name, value in whole["student"].items()
+            for name, value in whole.student.items()
             if isinstance(value, float)
         ),
-        "accuracy_change": again["student"]["accuracy"] - whole["student"]["accuracy"],
+        "bundle_equal": again["digest"] == whole.digest,
     }
+
+
+class Whole(NamedTuple):
+    """What the undisturbed run gave."""
+
+    seconds: float
+    student: dict[str, Any]
+    digest: str
+
+
+def undisturbed(store: Path) -> Whole:
+    """The run that the others are held against, and how long its student step took."""
+    run = Run(store, 0)
+    begun = run.wait_for(BEGINS)
+    seconds = run.wait_for(ENDS) - begun
+    answer = run.answer()
+    shutil.rmtree(store)
+    return Whole(seconds, answer["student"], answer["digest"])
+
+
+def prepare(store: Path, folder: Path, every: str) -> Path:
+    """A store in which everything before the student step is finished, to begin each trial with."""
+    shutil.rmtree(store, ignore_errors=True)
+    run = Run(store, EVERY_STEPS[every])
+    run.wait_for(BEGINS)
+    run.kill()
+    shutil.rmtree(store / "checkpoints", ignore_errors=True)
+    return Path(shutil.copytree(store, folder / f"prepared {every}", symlinks=True))
 
 
 def main() -> None:
     """One undisturbed run, one prepared store, then the kills."""
     with tempfile.TemporaryDirectory() as folder:
-        store, prepared = Path(folder) / "store", Path(folder) / "prepared"
-        run = Run(store)
-        begun = run.wait_for(BEGINS)
-        took = run.wait_for(ENDS) - begun
-        whole = run.answer()
-        shutil.rmtree(store)
-        run = Run(store)
-        run.wait_for(BEGINS)
-        run.kill()
-        shutil.copytree(store, prepared, symlinks=True)
+        store = Path(folder) / "store"
+        whole = undisturbed(store)
         dice = random.Random(0)
-        trials = [
-            trial(store, prepared, dice.uniform(0.05, 0.95) * took, whole) for _ in range(TRIALS)
-        ]
+        trials = []
+        for every in EVERY_STEPS:
+            prepared = prepare(store, Path(folder), every)
+            for _ in range(TRIALS):
+                delay = dice.uniform(0.05, 0.95) * whole.seconds
+                trials.append(trial(store, prepared, every, delay, whole))
     write_result(
         "kills",
         {
             "kills": len(trials),
-            "student_step_s": round(took, 1),
-            "student": whole["student"],
-            "trials": trials,
+            "student_step_s": round(whole.seconds, 1),
+            "student": whole.student,
             "largest_metric_change": max(t["largest_metric_change"] for t in trials),
+            "resumed_from_a_checkpoint": sum(t["resumed_from_step"] is not None for t in trials),
             "runs_that_repeated_a_finished_step": sum(
                 bool(t["finished_steps_repeated"]) for t in trials
             ),
+            "bundles_equal": sum(t["bundle_equal"] for t in trials),
+            "trials": trials,
         },
     )
 

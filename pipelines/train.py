@@ -16,6 +16,7 @@ from materializers.teacher import TeacherMaterializer
 from pipelines.caching import code_fingerprint
 from pipelines.launcher.hooks import say_failure, say_start
 from steps.check_data import check_data
+from steps.check_networks import check_networks
 from steps.evaluate_models import evaluate_models
 from steps.export_bundle import export_bundle
 from steps.extract_features import extract_features
@@ -65,10 +66,14 @@ class Surroundings(Strict):
 def train(config: RunConfig, around: Surroundings) -> None:
     """Gates in order: the data (inside `find_duplicates`), the leaks (`extract_features`), parity (`export_bundle`).
 
-    A model that the last gate refuses is still written up; only the registry does without it.
+    What can be known without an image comes before the first one is read. A model that the last gate refuses is still
+    written up; only the registry does without it.
     """
     c, megapixels = config, config.checks.max_megapixels
-    raw = ingest_images(c.data, c.checks, c.seed, around.store, around.source)
+    check_networks(c.teacher, c.student, c.seed, around.teacher_weights, around.student_weights)
+    raw = ingest_images(
+        c.data, c.checks, c.seed, around.store, around.source, after="check_networks"
+    )
     checked, gate_report = check_data(raw, c.checks)
     grouped, duplicates = find_duplicates(checked, gate_report)
     index, test_set, leaks = split_data(

@@ -108,7 +108,7 @@ def load_backbone(config: TeacherConfig, *, seed: int, device: str = "cpu") -> B
     blueprint = Blueprint(config.backbone, config.image_size, config.pad_same)
     network = create_network(blueprint, config.weights, seed=seed)
     module = PooledLevels(network.module).eval().requires_grad_(False)
-    size = _embedding_size(module, config)
+    size = embedding_size(module, config.backbone, config.image_size, key="teacher.image_size")
     info = _info(config, network, size)
     return Backbone(module.to(device).to(memory_format=torch.channels_last), info)
 
@@ -125,15 +125,15 @@ def _pooled(level: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tens
     return flat.mean(2), flat.amax(2), flat.std(2, correction=0)
 
 
-def _embedding_size(module: nn.Module, config: TeacherConfig) -> int:
-    size = config.image_size
+def embedding_size(module: nn.Module, name: str, image_size: int, *, key: str) -> int:
+    """Length of what `module`, in evaluation mode, makes of one image; `key` names the config key at fault."""
     try:
         with torch.inference_mode():
-            return int(module(torch.zeros(1, 3, size, size)).shape[1])
+            return int(module(torch.zeros(1, 3, image_size, image_size)).shape[1])
     except (AssertionError, RuntimeError) as error:
         raise WeightsError(
-            f"backbone '{config.backbone}' cannot read images of {size} x {size} ({error}): "
-            "set teacher.image_size to a size it was made for"
+            f"network '{name}' cannot read images of {image_size} x {image_size} ({error}): "
+            f"set {key} to a size it was made for"
         ) from error
 
 

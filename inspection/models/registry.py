@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from inspection.errors import ConfigError, WeightsError
+from inspection.features.backbone import embedding_size
 from inspection.features.weights import (
     INCEPTION,
     Blueprint,
@@ -124,9 +125,7 @@ def _started(body: Body, architecture: str, weights: str) -> Body:
 def _timm(name: str, weights: str, image_size: int, seed: int) -> Body:
     network = create_network(Blueprint(name, image_size), weights, seed=seed)
     module = TimmBody(network.module)
-    with torch.inference_mode():
-        example = torch.zeros(1, 3, image_size, image_size)
-        size = int(module.eval()(example).shape[1])
+    size = embedding_size(module.eval(), name, image_size, key="student.image_size")
     return Body(module.train(), size, network.mean, network.std, network.source, network.licence)
 
 

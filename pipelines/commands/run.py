@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from inspection.config import RunConfig
 from inspection.errors import Refused
+from inspection.store import Store
 from pipelines.caching import code_fingerprint
 from pipelines.commands.stopped import explained
 from pipelines.door import load_config
@@ -34,7 +35,9 @@ def run_config(
     config = load_config(path, changes, settings.variables)
     command = shlex.join(["plumbline", "run", str(path), *changes])
     with stdout_is_stderr():
-        source = _fingerprint(config)  # a missing folder is told before anything is opened
+        source = _fingerprint(
+            config, settings.store
+        )  # a missing folder is told before anything is opened
         open_zenml(settings)
         with flight("train", config.name, settings.store, now) as trip:
             around = _around(config, trip, source, command, settings)
@@ -69,9 +72,14 @@ def _fly(trip: Flight, config: RunConfig, around: Surroundings, fresh: bool) -> 
     return made
 
 
-def _fingerprint(config: RunConfig) -> str:
-    from inspection.data.ingest import source_fingerprint
+def _fingerprint(config: RunConfig, store: Store) -> str:
+    """What the source holds now; generated images that somebody deleted are drawn again first."""
+    from inspection.data.ingest import source_fingerprint, synthetic_folder
+    from inspection.data.synthetic import generate
 
+    if config.data.kind == "synthetic":
+        folder = synthetic_folder(config.data, store, seed=config.seed)
+        generate(folder, config.data.synthetic, seed=config.seed)
     return source_fingerprint(config.data)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -13,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.cli_line import EDGE, Line
 
 pytestmark = [pytest.mark.zenml, pytest.mark.training]
 
@@ -27,6 +28,7 @@ student: {image_size: 64, epochs: 4, batch_size: 16}
 monitor: {min_images: 20}
 """
 CACHED = {
+    "check_networks",
     "ingest_images",
     "check_data",
     "find_duplicates",
@@ -39,48 +41,9 @@ CACHED = {
 }
 
 
-class Line:
-    """A production line in a folder: its config, its store, and the command line on them."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        folder.mkdir(exist_ok=True)
-        self.store = folder / "store"
-        self.config = folder / "tiny.yaml"
-        self.config.write_text(CONFIG)
-
-    @property
-    def environment(self) -> dict[str, str]:
-        """As a user's: nothing of the test process' own ZenML."""
-        kept = {k: v for k, v in os.environ.items() if not k.startswith(("ZENML_", "PLUMBLINE_"))}
-        return {**kept, "PLUMBLINE_STORE": str(self.store)}
-
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
-        command = "import sys; from pipelines.entry import main; sys.exit(main())"
-        return subprocess.Popen(
-            [sys.executable, "-c", command, *arguments],
-            cwd=self.folder,
-            env=self.environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-
-    def json(self, *arguments: str, code: int = 0) -> dict[str, Any]:
-        process = self.start(*arguments, "--json")
-        out, err = process.communicate(timeout=600)
-        assert process.returncode == code, err
-        document: dict[str, Any] = json.loads(out)  # exactly one document, nothing else on stdout
-        assert document["exit_code"] == code
-        return document
-
-    def run(self, *changes: str, code: int = 0) -> dict[str, Any]:
-        return self.json("run", str(self.config), *changes, code=code)
-
-
 @pytest.fixture(scope="module")
 def line(tmp_path_factory: pytest.TempPathFactory) -> Line:
-    return Line(tmp_path_factory.mktemp("line"))
+    return Line(tmp_path_factory.mktemp("line"), CONFIG)
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +54,7 @@ def first(line: Line) -> dict[str, Any]:
 def test_a_run_ends_with_everything_it_promises(line: Line, first: dict[str, Any]) -> None:
     assert first["status"] == "completed"
     assert set(first["steps"].values()) == {"completed"}
-    assert len(first["steps"]) == 13
+    assert len(first["steps"]) == 14
     assert first["aliases"] == ["challenger", "champion"]
     assert first["version"] == 1
     assert first["leak_rate"] == 0.0
@@ -160,24 +123,10 @@ def test_bad_data_stops_before_training_with_a_page(line: Line, first: dict[str,
     assert "min_images_per_class" in Path(record["made"]["report"]).read_text()
 
 
-def predict(first: dict[str, Any], images: Sequence[Path], log: Path) -> None:
-    command = "import sys; from deploy.edge.cli import main; sys.exit(main())"
-    done = subprocess.run(
-        [
-            sys.executable,
-            "-c",
-            command,
-            "predict",
-            first["bundle"],
-            *map(str, images),
-            "--log",
-            str(log),
-        ],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+def predict(line: Line, first: dict[str, Any], images: Sequence[Path], log: Path) -> None:
+    paths = map(str, images)
+    code, _, err = line.say("predict", first["bundle"], *paths, "--log", str(log), door=EDGE)
+    assert code == 0, err
 
 
 @pytest.fixture(scope="module")
@@ -195,7 +144,7 @@ def test_a_steady_line_is_steady_and_a_dark_one_is_flagged(
 ) -> None:
     import cv2
 
-    predict(first, held_out, tmp_path / "log")
+    predict(line, first, held_out, tmp_path / "log")
     steady = line.json("monitor", str(line.config), str(tmp_path / "log"))
     assert steady["drifted"] is False
     assert Path(steady["report"]).is_file()
@@ -204,7 +153,7 @@ def test_a_steady_line_is_steady_and_a_dark_one_is_flagged(
     dark.mkdir()
     for number, path in enumerate(held_out):
         cv2.imwrite(str(dark / f"{number}.png"), cv2.imread(str(path)) // 2)
-    predict(first, sorted(dark.iterdir()), tmp_path / "dark_log")
+    predict(line, first, sorted(dark.iterdir()), tmp_path / "dark_log")
     flagged = line.json("monitor", str(line.config), str(tmp_path / "dark_log"), code=3)
     assert flagged["drifted"] is True
     assert any(s["name"] == "brightness" and s["drifted"] for s in flagged["signals"])
@@ -229,7 +178,7 @@ def test_doctor_and_report_and_runs_answer(line: Line, first: dict[str, Any]) ->
 
 @pytest.mark.slow
 def test_killed_in_the_student_step_and_run_again(tmp_path: Path) -> None:
-    lines = [Line(tmp_path / name) for name in ("whole", "killed")]
+    lines = [Line(tmp_path / name, CONFIG) for name in ("whole", "killed")]
     changes = ["student.epochs=12", "student.patience=12"]
     whole = lines[0].run(*changes)
     line = lines[1]
@@ -256,7 +205,7 @@ def _wait_for(glob: Any, pattern: str, process: subprocess.Popen[str]) -> None:
 
 @pytest.mark.slow
 def test_two_runs_at_once_on_a_new_store_both_finish(tmp_path: Path) -> None:
-    line = Line(tmp_path)
+    line = Line(tmp_path, CONFIG)
     both = [line.start("run", str(line.config), f"seed={seed}", "--json") for seed in (1, 2)]
     outcomes = [(process.communicate(timeout=900), process.returncode) for process in both]
     for (out, err), code in outcomes:

@@ -1,4 +1,4 @@
-"""Pascal VOC: `images/` or `JPEGImages/`, and one XML file of boxes per image in `annotations/` or `Annotations/`.
+"""Pascal VOC: `images/` or `JPEGImages/`, and one XML file of boxes per image in `annotations/`, in any case.
 
 Covered: boxes with names, corners as they are stated (some tools count pixels from 0, some from 1: at most one pixel
 apart); the size that the XML states. Not covered: parts, `difficult` and `truncated` flags, masks.
@@ -14,12 +14,20 @@ from pathlib import Path
 
 from inspection.config import DataConfig
 from inspection.data.readers.base import IMAGE_SUFFIXES, Box, RawItem
-from inspection.data.readers.files import Fault, checked_root, images_below, path_fault, relative
+from inspection.data.readers.files import (
+    Fault,
+    checked_root,
+    class_folders,
+    images_below,
+    path_fault,
+    relative,
+)
 from inspection.data.readers.labels import LabelRule
 from inspection.errors import DataError
 
-IMAGE_FOLDERS = ("images", "JPEGImages")
-ANNOTATION_FOLDERS = ("annotations", "Annotations")
+IMAGE_FOLDERS = ("images", "jpegimages")
+ANNOTATION_FOLDERS = ("annotations",)
+"""In any case: published sets write IMAGES, JPEGImages, Annotations, ANNOTATIONS."""
 MAX_XML_BYTES = 4_000_000
 
 
@@ -76,9 +84,9 @@ class _Annotations:
 
 
 def _folder(root: Path, names: tuple[str, ...]) -> Path:
-    for name in names:
-        if (root / name).is_dir():
-            return root / name
+    for folder in class_folders(root):
+        if folder.name.lower() in names:
+            return folder
     raise DataError(
         f"data.root: '{root}' has no folder {' or '.join(names)}; kind 'voc' reads "
         "images/*.jpg with annotations/*.xml"

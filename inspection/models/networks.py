@@ -1,0 +1,65 @@
+"""Both networks of a run, built once before the first image is read: a typing error must not cost an hour of data."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from inspection.config import StudentConfig, TeacherConfig
+from inspection.errors import ConfigError, UserError
+from inspection.features.backbone import load_backbone
+from inspection.models.registry import start_student
+from inspection.records import Record
+
+ANY_CLASSES = 2
+"""How many classes there are is not known yet, and does not matter here."""
+
+
+@dataclass(frozen=True)
+class Networks(Record):
+    """What a run is going to train with; parameters without classifiers' classes."""
+
+    backbone: str
+    backbone_weights: str
+    """`none`, a hub id, or the file's name; so is `student_weights`."""
+    backbone_parameters: int
+    architecture: str
+    student_weights: str
+    student_parameters: int
+
+
+def check_networks(teacher: TeacherConfig, student: StudentConfig, *, seed: int) -> Networks:
+    """Build both as the run will; ConfigError with every name, file, size or hub that stands in the way."""
+    faults: list[str] = []
+    with _collected("teacher", faults):
+        backbone = load_backbone(teacher, seed=seed)
+    with _collected("student", faults):
+        start = start_student(
+            student.architecture,
+            ANY_CLASSES,
+            weights=student.weights,
+            image_size=student.image_size,
+            seed=seed,
+        )
+    if faults:
+        raise ConfigError(faults)
+    return Networks(
+        backbone=backbone.info.name,
+        backbone_weights=backbone.info.weights,
+        backbone_parameters=backbone.info.parameters,
+        architecture=student.architecture,
+        student_weights=start.weights,
+        student_parameters=start.student.parameters_count,
+    )
+
+
+@contextlib.contextmanager
+def _collected(what: str, faults: list[str]) -> Iterator[None]:
+    """The user's errors inside the block as lines of `faults`; anything else goes on as it is."""
+    try:
+        yield
+    except ConfigError as error:
+        faults.extend(error.faults)
+    except UserError as error:
+        faults.append(f"{what}: {error}")

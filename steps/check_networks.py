@@ -1,0 +1,25 @@
+"""Build both networks before the first image is read."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from zenml import log_metadata, step
+
+from inspection.config import StudentConfig, TeacherConfig
+from inspection.models.networks import Networks
+from inspection.models.networks import check_networks as check
+
+
+@step
+def check_networks(
+    teacher: TeacherConfig,
+    student: StudentConfig,
+    seed: int,
+    teacher_weights: str,
+    student_weights: str,
+) -> Annotated[Networks, "networks"]:
+    """An unknown name, foreign weights or a silent hub end the run here; the files' hashes make changed files new."""
+    networks = check(teacher, student, seed=seed)
+    log_metadata({"teacher_weights": teacher_weights, "student_weights": student_weights})
+    return networks
