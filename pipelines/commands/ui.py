@@ -9,6 +9,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from inspection.errors import MissingExtra, UserError
 from pipelines.launcher import environment
@@ -16,7 +17,12 @@ from pipelines.launcher.client import open_zenml
 from pipelines.output import Answer, stdout_is_stderr
 from pipelines.settings import Settings
 
+if TYPE_CHECKING:
+    from zenml.client import Client
+
 HOST = "127.0.0.1"
+PIPELINES = "/projects/default/pipelines"
+"""The dashboard's own front page is about ZenML, not about this store."""
 SERVER_NEEDS = ("uvicorn", "fastapi", "jwt", "secure", "tldextract")
 """Of ZenML's `server` extra; MLflow brings the first two by itself."""
 SHOWS_MLFLOW = (
@@ -28,7 +34,7 @@ SHOWS_ZENML = "pipelines and their runs, step by step, with every artifact's pag
 
 def serve(settings: Settings, *, port: int, dashboard: bool, as_json: bool) -> Answer:
     """Serve until Ctrl-C; no login, so on the loopback address only."""
-    address = f"http://{HOST}:{port}"
+    address = f"http://{HOST}:{port}{PIPELINES if dashboard else ''}"
     command, variables = _zenml(settings, port) if dashboard else _mlflow(settings, port)
     if not as_json:
         shows = SHOWS_ZENML if dashboard else SHOWS_MLFLOW
@@ -62,11 +68,20 @@ def _zenml(settings: Settings, port: int) -> tuple[Sequence[str], Mapping[str, s
     if any(find_spec(name) is None for name in SERVER_NEEDS):
         raise MissingExtra("dashboard", "ZenML's dashboard")
     with stdout_is_stderr():
-        open_zenml(settings)  # makes and migrates the database
+        _spare_the_survey(open_zenml(settings))  # which also makes and migrates the database
     state = environment.places_of(settings.store).state
     command = [sys.executable, "-m", "uvicorn", "zenml.zen_server.zen_server_api:app"]
     where = ["--host", HOST, "--port", str(port), "--log-level", "warning"]
     return [*command, *where], {**environment.OFFLINE, **dashboard_variables(state)}
+
+
+def _spare_the_survey(client: Client) -> None:
+    """The dashboard's first page would ask for a name, an e-mail address and how one heard of ZenML."""
+    client.update_user(
+        client.active_user.name,
+        updated_email_opt_in=False,
+        updated_metadata={"finished_onboarding_survey": True},
+    )
 
 
 def dashboard_variables(state: Path) -> dict[str, str]:
