@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import signal
+import socket
 import subprocess
-import sys
 import time
-from collections.abc import Iterator, Sequence
+import urllib.request
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -77,14 +78,8 @@ def test_zenml_keeps_the_run_with_named_artifacts_and_no_pickle(
 
 
 def test_the_bundle_runs_on_the_edge(line: Line, first: dict[str, Any]) -> None:
-    command = "import sys; from deploy.edge.cli import main; sys.exit(main())"
-    done = subprocess.run(
-        [sys.executable, "-c", command, "verify", first["bundle"]],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+    code, _, err = line.say("verify", first["bundle"], door=EDGE)
+    assert code == 0, err
 
 
 def test_again_unchanged_repeats_no_finished_step(line: Line, first: dict[str, Any]) -> None:
@@ -177,13 +172,45 @@ def test_doctor_and_report_and_runs_answer(line: Line, first: dict[str, Any]) ->
 
 
 @pytest.mark.slow
+def test_ui_serves_the_registry_on_the_loopback_address_and_leaves_nothing_running(
+    line: Line, first: dict[str, Any]
+) -> None:
+    import psutil
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    process = line.start("ui", "--port", str(port))
+    _wait_until(lambda: _answers(port), process)
+    asked = f"http://127.0.0.1:{port}/api/2.0/mlflow/registered-models/search"
+    with urllib.request.urlopen(asked, timeout=30) as answer:
+        assert json.load(answer)["registered_models"][0]["name"] == first["model"]
+    servers = psutil.Process(process.pid).children(recursive=True)
+    listening = [c for s in servers for c in s.net_connections("inet") if c.status == "LISTEN"]
+    assert {c.laddr.ip for c in listening} == {"127.0.0.1"}
+    process.terminate()
+    process.communicate(timeout=60)
+    _, alive = psutil.wait_procs(servers, timeout=30)
+    assert not alive
+
+
+def _answers(port: int) -> bool:
+    try:
+        urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5).close()
+    except OSError:
+        return False
+    return True
+
+
+@pytest.mark.slow
 def test_killed_in_the_student_step_and_run_again(tmp_path: Path) -> None:
     lines = [Line(tmp_path / name, CONFIG) for name in ("whole", "killed")]
     changes = ["student.epochs=12", "student.patience=12"]
     whole = lines[0].run(*changes)
     line = lines[1]
     process = line.start("run", str(line.config), *changes)
-    _wait_for(line.store.glob, "checkpoints/*/checkpoint.safetensors", process)
+    checkpoint = "checkpoints/*/checkpoint.safetensors"
+    _wait_until(lambda: bool(list(line.store.glob(checkpoint))), process)
     process.send_signal(signal.SIGKILL)
     process.communicate()
     assert line.json("runs")["runs"][-1]["status"] == "killed"
@@ -195,9 +222,9 @@ def test_killed_in_the_student_step_and_run_again(tmp_path: Path) -> None:
     assert killed["steps"]["train_student"] == "failed"  # not running for ever
 
 
-def _wait_for(glob: Any, pattern: str, process: subprocess.Popen[str]) -> None:
+def _wait_until(come: Callable[[], bool], process: subprocess.Popen[str]) -> None:
     limit = time.monotonic() + 300
-    while not list(glob(pattern)):
+    while not come():
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < limit
         time.sleep(0.05)
