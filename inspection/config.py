@@ -88,6 +88,10 @@ class StudentConfig(Strict):
     distill_features: float = Field(0.1, ge=0)
     distill_temperature: float = Field(3.0, gt=0)
     label_smoothing: Fraction = 0.05
+    mirror: bool = True
+    """Learn from mirror images too; switch off where left and right differ (print, keyed parts)."""
+    turn: bool = True
+    """Learn from quarter turns too; switch off where parts always lie the same way and that matters."""
     balance_classes: bool = True
     patience: int = Field(12, ge=1)
     checkpoint_every_steps: int = Field(0, ge=0)

@@ -14,8 +14,12 @@ DISK = {
     errno.EACCES: "give yourself the right, or set PLUMBLINE_STORE to your own folder",
     errno.EPERM: "give yourself the right, or set PLUMBLINE_STORE to your own folder",
 }
-SQLITE = {"disk is full": errno.ENOSPC, "readonly database": errno.EROFS}
-"""What SQLite says in words, beneath SQLAlchemy."""
+WORDS = {
+    "disk is full": errno.ENOSPC,
+    "No space left on device": errno.ENOSPC,
+    "readonly database": errno.EROFS,
+}
+"""What SQLite (beneath SQLAlchemy) and safetensors say in words, without a number."""
 STOPPED = ("RunInterruptedException", "RunStoppedException")
 """ZenML's names for SIGTERM and SIGINT, by name: importing ZenML takes a second."""
 STOPPED_SENTENCE = "stopped by a signal; run it again: finished steps are not repeated"
@@ -56,7 +60,7 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 def _disk_errno(error: BaseException) -> int | None:
     if isinstance(error, OSError) and error.errno in DISK:
         return error.errno
-    return next((number for words, number in SQLITE.items() if words in str(error)), None)
+    return next((number for words, number in WORDS.items() if words in str(error)), None)
 
 
 def _first_line(error: BaseException) -> str:

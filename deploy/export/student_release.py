@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from deploy.edge.spec import Decision
 from deploy.export.bundle_writer import BundleSpec
 from deploy.export.release import Release, export_bundle, tool_versions
 from inspection.data.index import ImageIndex
+from inspection.errors import DataError
 from inspection.models.heads import Teacher
 from inspection.models.student_files import StudentCard, load_deploy_graph
 from inspection.store import Store
@@ -40,6 +42,10 @@ def release_student(
 ) -> Release:
     """Export, certify and shelve the student in the folder `student`; ParityError if decisions change."""
     graph, card = load_deploy_graph(student)
+    if ok_class is not None and ok_class not in card.classes:
+        raise DataError(
+            f"data.ok_class: the student knows no '{ok_class}': {', '.join(card.classes)}"
+        )
     spec = BundleSpec(
         name=name,
         classes=card.classes,
@@ -50,7 +56,7 @@ def release_student(
         hashes={**hashes, **provenance(card, teacher)},
     )
     place = store.bundles / RELEASES / f"{_key(spec, card, index)}.json"
-    known = _known(place)
+    known = _known(place, store)
     if known is not None:
         return known
     release = export_bundle(graph, spec, index=index, store=store, max_megapixels=max_megapixels)
@@ -84,12 +90,12 @@ def _key(spec: BundleSpec, card: StudentCard, index: ImageIndex) -> str:
     return sha256_bytes(canonical_json([*parts, tool_versions()]))
 
 
-def _known(place: Path) -> Release | None:
-    """What an earlier call made, if it still stands as made."""
-    if not place.is_file():
-        return None
-    release = Release.load(place)
+def _known(place: Path, store: Store) -> Release | None:
+    """What an earlier call made, if it still stands as made; a record that cannot be read is no record."""
     try:
-        return release if open_bundle(release.folder).digest == release.digest else None
-    except BundleError:
+        release = Release.load(place)
+        # Not the recorded folder: the store may have been copied.
+        bundle = open_bundle(store.bundles / release.digest)
+    except (OSError, ValueError, BundleError):
         return None
+    return replace(release, folder=bundle.folder) if bundle.digest == release.digest else None

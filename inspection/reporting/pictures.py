@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,7 +19,7 @@ def write_pictures(
     evaluations: Sequence[Evaluation], history: Sequence[Epoch], folder: Path
 ) -> tuple[Path, ...]:
     """A confusion matrix per evaluation, and the student's validation curve (macro-F1 per epoch)."""
-    drawn = {f"confusion_{e.name.split()[0]}.png": _confusion(e) for e in evaluations}
+    drawn = {f"confusion_{_slug(e.name)}.png": _confusion(e) for e in evaluations}
     drawn["student_validation.png"] = _curve([epoch.validation.macro_f1 for epoch in history])
     paths = []
     for name, figure in drawn.items():
@@ -28,6 +29,10 @@ def write_pictures(
     return tuple(paths)
 
 
+def _slug(name: str) -> str:
+    return re.sub(r"\W+", "_", name).strip("_") or "model"
+
+
 def _confusion(evaluation: Evaluation) -> Figure:
     from matplotlib.figure import Figure
 
@@ -35,8 +40,9 @@ def _confusion(evaluation: Evaluation) -> Figure:
     axes = figure.add_subplot()
     axes.imshow(evaluation.confusion, cmap="Blues")
     places = range(len(evaluation.classes))
-    axes.set_xticks(places, evaluation.classes, rotation=45, ha="right")
-    axes.set_yticks(places, evaluation.classes)
+    # A class may be called `a$^$b`: names are text, not formulas.
+    axes.set_xticks(places, evaluation.classes, rotation=45, ha="right", parse_math=False)
+    axes.set_yticks(places, evaluation.classes, parse_math=False)
     largest = max(max(row) for row in evaluation.confusion)
     for i, row in enumerate(evaluation.confusion):
         for j, count in enumerate(row):
@@ -44,7 +50,7 @@ def _confusion(evaluation: Evaluation) -> Figure:
             axes.text(j, i, str(count), ha="center", va="center", color=ink)
     axes.set_xlabel("called")
     axes.set_ylabel("is")
-    axes.set_title(f"{evaluation.name}: macro-F1 {evaluation.macro_f1:.3f}")
+    axes.set_title(f"{evaluation.name}: macro-F1 {evaluation.macro_f1:.3f}", parse_math=False)
     return figure
 
 
@@ -53,7 +59,7 @@ def _curve(validation_f1: Sequence[float]) -> Figure:
 
     figure = Figure(figsize=(5.2, 3.2), layout="constrained")
     axes = figure.add_subplot()
-    axes.plot(range(1, len(validation_f1) + 1), validation_f1)
+    axes.plot(range(1, len(validation_f1) + 1), validation_f1, marker=".")
     axes.set_xlabel("epoch")
     axes.set_ylabel("validation macro-F1")
     axes.set_ylim(0, 1.02)

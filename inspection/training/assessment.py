@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from inspection.data.index import ImageIndex
+from inspection.errors import DataError
 from inspection.evaluation.calibration import softmax
 from inspection.evaluation.metrics import Evaluation, evaluate
 from inspection.features.extract import Features
@@ -34,8 +35,9 @@ class Assessment(Record):
 
     @property
     def retention(self) -> float:
-        """Share of the teacher's accuracy that the student keeps."""
-        return self.student.accuracy.value / max(self.teacher.accuracy.value, 1e-12)
+        """Share of the teacher's accuracy that the student keeps; 0 where there is none to keep."""
+        teacher = self.teacher.accuracy.value
+        return self.student.accuracy.value / teacher if teacher else 0.0
 
 
 def assess(
@@ -51,8 +53,12 @@ def assess(
     test = index.split("test")
     image_ids = [str(name) for name in test.frame["image_id"]]
     labels = [str(label) for label in test.frame["label"]]
-    card = StudentCard.load(student / CARD)
     outputs = predict_student(student, test, device=device)
+    card = StudentCard.load(student / CARD)
+    if card.classes != teacher.classes:
+        raise DataError(
+            f"teacher and student name other classes ({teacher.classes}, {card.classes}): train both"
+        )
 
     def evaluated(name: str, probabilities: npt.NDArray[np.floating[Any]]) -> Evaluation:
         return evaluate(

@@ -110,7 +110,7 @@ def train_student(
     lesson = Lesson(
         pixels=_pixels(train, config, "training"),
         targets=teacher_targets(train, features, teacher, seed=seed),
-        augmentation=Augmentation(),
+        augmentation=Augmentation(mirror=config.mirror, turn=config.turn),
         total_steps=plan.steps_per_epoch * config.epochs,
         seed=seed,
     )

@@ -210,7 +210,8 @@ def test_a_full_disk_is_the_users_and_says_the_remedy() -> None:
     wrapped = RuntimeError("could not save")
     wrapped.__cause__ = disk
     sqlite = RuntimeError("(sqlite3.OperationalError) database or disk is full")
-    for error in (disk, wrapped, sqlite):
+    weights = RuntimeError("Error while serializing: I/O error: No space left on device")
+    for error in (disk, wrapped, sqlite, weights):
         ours = as_ours(error)
         assert ours.exit_code == 2
         assert "PLUMBLINE_STORE" in str(ours)

@@ -1,0 +1,317 @@
+"""From a student's folder to its bundle, once: the shelf is asked first, and no changed input is answered from it.
+
+The student tells colours by hand-set weights, so that right answers are known without training; its graph is written
+as ONNX node by node, because torch's exporter (which has tests of its own) needs seconds to warm up.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import onnx.parser
+import pytest
+import torch
+from onnx import numpy_helper
+from torch import nn
+
+from deploy.edge.bundle import open_bundle, self_test
+from deploy.edge.engines.registry import open_engine
+from deploy.edge.errors import ImageError
+from deploy.edge.files import sha256_file
+from deploy.edge.spec import Preprocessing
+from deploy.export import release, student_release
+from deploy.export.release import Release
+from deploy.export.student_release import RELEASES, release_student
+from inspection.data.index import ImageIndex
+from inspection.errors import DataError, ParityError, WeightsError
+from inspection.features.backbone import BackboneInfo
+from inspection.models.graph import DeployGraph
+from inspection.models.heads import Head, Teacher
+from inspection.models.registry import STUDENTS, Body, build_student
+from inspection.models.student_files import CARD, WEIGHTS, StudentCard, save_weights
+from inspection.store import Store
+
+Inputs = dict[str, Any]
+Shelf = Callable[..., bool]
+CLASSES = ("blue", "green", "red")
+SIZE, CROPPED = Preprocessing(16, 16, "pad"), Preprocessing(16, 16, "crop")
+TEMPERATURE = 0.5
+MEAN, STD = (0.5, 0.4, 0.3), (0.2, 0.3, 0.25)
+
+
+class MeanColour(nn.Module):
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return images.mean(dim=(2, 3))
+
+
+GRAPH = """<ir_version: 10, opset_import: ["": 20]>
+colours (uint8[batch, 16, 16, 3] image) => (float[batch, 3] probabilities, float[batch, 3] embedding)
+<int64[2] axes = {1, 2}> {
+    float = Cast <to = 1> (image)
+    scaled = Mul (float, scale)
+    normalised = Add (scaled, shift)
+    embedding = ReduceMean <keepdims = 0> (normalised, axes)
+    logits = MatMul (embedding, weight)
+    probabilities = Softmax <axis = 1> (logits)
+}"""
+
+
+def by_hand(graph: DeployGraph, _: Preprocessing, path: Path) -> Path:
+    """The student's numbers in the graph above; its bias is zero."""
+    constants = {
+        "scale": graph.scale.numpy().reshape(1, 1, 1, 3),
+        "shift": graph.shift.numpy().reshape(1, 1, 1, 3),
+        "weight": graph.student.classifier.weight.detach().numpy().T
+        / np.float32(graph.temperature),
+    }
+    model = onnx.parser.parse_model(GRAPH)
+    model.graph.initializer.extend(numpy_helper.from_array(a, n) for n, a in constants.items())
+    onnx.save(model, path)
+    return path
+
+
+def unfaithful(graph: DeployGraph, sizes: Preprocessing, path: Path) -> Path:
+    """A converter that mixes the classes up."""
+    turned = copy.deepcopy(graph)
+    turned.student.classifier.weight.data.neg_()
+    return by_hand(turned, sizes, path)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def colours() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(STUDENTS, "colours", lambda: Body(MeanColour(), 3, MEAN, STD))
+        patch.setattr(release, "export_onnx", by_hand)
+        yield
+
+
+def written_student(folder: Path, *, gain: float = 4.0, **changes: Any) -> Path:
+    """A finished student on disk, as training leaves it."""
+    student = build_student("colours", 3)
+    with torch.no_grad():
+        student.classifier.weight.copy_(torch.eye(3).flip(0) * gain)
+        student.classifier.bias.zero_()
+    end = (TEMPERATURE, "none", "MIT", save_weights(folder, student))
+    card = StudentCard("colours", CLASSES, SIZE, MEAN, STD, 3, 12, *end)
+    dataclasses.replace(card, **changes).save(folder / CARD)
+    return folder
+
+
+def made_teacher(temperature: float = 1.0) -> Teacher:
+    """Is never asked here, only named."""
+    info = BackboneInfo("resnet10t", "hub-id", "d" * 64, "Apache-2.0", 2, 64, MEAN, STD, 9)
+    head = Head("linear", {"weight_0": np.ones((3, 2), np.float32)})
+    return Teacher(info, head, CLASSES, temperature)
+
+
+def painted(root: Path, count: int = 45) -> ImageIndex:
+    """Noisy colours; of each colour's images every fifth is val, every other one of the rest test."""
+    root.mkdir()
+    rng = np.random.default_rng(8)
+    rows = []
+    for i in range(count):
+        label = CLASSES[i % 3]
+        pixels = rng.integers(0, 120, (20, 28, 3), dtype=np.uint8)
+        pixels[:, :, CLASSES.index(label)] += 110  # OpenCV writes blue, green, red
+        path = root / f"{i:03d}.png"
+        cv2.imwrite(str(path), pixels)
+        split = "val" if i % 5 == 0 else "test" if i % 2 == 0 else "train"
+        row = {"path": path.name, "label": label, "image_id": sha256_file(path), "split": split}
+        rows.append(row)
+    return ImageIndex.from_rows(root, rows)
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory: pytest.TempPathFactory) -> Inputs:
+    """What a release is made from."""
+    home = tmp_path_factory.mktemp("home")
+    return {
+        "student": written_student(home / "student"),
+        "teacher": made_teacher(),
+        "index": painted(home / "images"),
+        "name": "colours",
+        "ok_class": "green",
+        "test_digest": "t" * 64,
+        "hashes": {"code": "c" * 64},
+        "store": Store(home / "store"),
+    }
+
+
+def released(inputs: Inputs, **changes: Any) -> Release:
+    return release_student(**{**inputs, **changes})
+
+
+@pytest.fixture(scope="module")
+def made(inputs: Inputs) -> Release:
+    return released(inputs)
+
+
+@pytest.fixture
+def on_the_shelf(inputs: Inputs, made: Release, monkeypatch: pytest.MonkeyPatch) -> Shelf:
+    """Whether the first bundle is given for changed inputs; an export would be an error."""
+
+    class Exported(Exception): ...
+
+    def refused(*_: object, **__: object) -> Release:
+        raise Exported
+
+    def answered(**changes: Any) -> bool:
+        try:
+            return released(inputs, **changes) == made
+        except Exported:
+            return False
+
+    monkeypatch.setattr(student_release, "export_bundle", refused)
+    return answered
+
+
+def test_the_bundle_is_the_student_of_the_folder(inputs: Inputs, made: Release) -> None:
+    bundle = open_bundle(made.folder)
+    said = bundle.manifest
+    assert made.folder == inputs["store"].bundles / bundle.digest
+    assert (said.name, said.classes, said.preprocessing) == ("colours", CLASSES, SIZE)
+    assert said.decision.ok_class == "green"
+    assert said.temperature == TEMPERATURE
+    engine = open_engine("onnxruntime", bundle.model)
+    assert self_test(bundle, engine) < 1e-6
+    # A grey image on which normalisation and temperature both show, worked out on paper.
+    grey = np.full((1, 16, 16, 3), 100, np.uint8)
+    logits = 4.0 * ((100 / 255 - np.array(MEAN)) / np.array(STD))[::-1] / TEMPERATURE
+    expected = np.exp(logits) / np.exp(logits).sum()
+    np.testing.assert_allclose(engine.run(grey).probabilities[0], expected, atol=1e-5)
+
+
+def test_the_evaluation_is_of_the_whole_test_split(inputs: Inputs, made: Release) -> None:
+    found = made.evaluation
+    assert found.image_ids == tuple(inputs["index"].split("test").frame["image_id"])
+    assert (found.name, found.test_digest, found.accuracy.value) == ("colours", "t" * 64, 1.0)
+
+
+def test_manifest_and_certificate_name_weights_and_licences(inputs: Inputs, made: Release) -> None:
+    bundle = open_bundle(made.folder)
+    for said in (bundle.manifest.provenance, bundle.certificate()["hashes"]):
+        assert said["code"] == "c" * 64
+        assert said["test_digest"] == "t" * 64
+        assert said["student"] == {
+            "architecture": "colours",
+            "weights_sha256": sha256_file(inputs["student"] / WEIGHTS),
+            "started_from": "none",
+            "licence": "MIT",
+        }
+        assert said["teacher"] == {
+            "backbone": "resnet10t",
+            "weights": "hub-id",
+            "weights_digest": "d" * 64,
+            "licence": "Apache-2.0",
+            "digest": made_teacher().digest(),
+        }
+
+
+def test_equal_inputs_find_the_bundle_on_the_shelf(
+    inputs: Inputs, on_the_shelf: Shelf, tmp_path: Path
+) -> None:
+    assert on_the_shelf()
+    # Where the images and the student lie, and the limit of their size, decide nothing.
+    moved = Path(shutil.copytree(inputs["index"].root, tmp_path / "moved"))
+    student = Path(shutil.copytree(inputs["student"], tmp_path / "student"))
+    assert on_the_shelf(index=ImageIndex(moved, inputs["index"].frame), student=student)
+    assert on_the_shelf(max_megapixels=50.0)
+
+
+def test_another_input_is_not_answered_from_the_shelf(
+    inputs: Inputs, on_the_shelf: Shelf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changes: dict[str, dict[str, Any]] = {
+        "name": {"name": "colors"},
+        "ok class": {"ok_class": "red"},
+        "no ok class": {"ok_class": None},
+        "test set": {"test_digest": "u" * 64},
+        "code": {"hashes": {"code": "e" * 64}},
+        "teacher": {"teacher": made_teacher(temperature=1.5)},
+        "data": {"index": inputs["index"].with_columns(group="one part")},
+        "weights": {"student": written_student(tmp_path / "a", gain=3.0)},
+        "calibration": {"student": written_student(tmp_path / "b", temperature=0.6)},
+        "resize": {"student": written_student(tmp_path / "c", preprocessing=CROPPED)},
+    }
+    assert [what for what, change in changes.items() if on_the_shelf(**change)] == []
+    monkeypatch.setattr(student_release, "tool_versions", lambda: {"torch": "0.0.1"})
+    assert not on_the_shelf()
+
+
+def test_a_damaged_or_removed_bundle_is_made_again(
+    inputs: Inputs, made: Release, tmp_path: Path
+) -> None:
+    store = Store(tmp_path)
+    first = released(inputs, store=store)
+    assert first.digest == made.digest
+    for damaged in ("certificate.json", "manifest.json", ""):
+        place = first.folder / damaged
+        shutil.rmtree(place) if place.is_dir() else place.write_text("{}")
+        assert released(inputs, store=store) == first
+        assert open_bundle(first.folder).digest == first.digest
+    (record,) = (store.bundles / RELEASES).iterdir()
+    record.write_bytes(record.read_bytes()[:100])
+    assert released(inputs, store=store) == first
+
+
+def test_a_copied_store_answers_with_its_own_bundle(inputs: Inputs, tmp_path: Path) -> None:
+    first = released(inputs, store=Store(tmp_path / "one"))
+    shutil.copytree(tmp_path / "one", tmp_path / "two")
+    again = released(inputs, store=Store(tmp_path / "two"))
+    assert again.folder == tmp_path / "two" / first.folder.relative_to(tmp_path / "one")
+
+
+def test_an_ok_class_that_nobody_learned_is_refused(inputs: Inputs, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="knows no 'purple'"):
+        released(inputs, store=Store(tmp_path), ok_class="purple")
+    assert not Store(tmp_path).bundles.exists()
+
+
+def test_another_bundle_in_its_place_is_not_taken_for_it(
+    inputs: Inputs, made: Release, tmp_path: Path
+) -> None:
+    """A whole and sound bundle, but not the one that was certified from these inputs."""
+    other = released(inputs, name="other", store=Store(tmp_path / "other"))
+    store = Store(tmp_path / "store")
+    first = released(inputs, store=store)
+    shutil.rmtree(first.folder)
+    shutil.copytree(other.folder, first.folder)
+    assert released(inputs, store=store) == first
+    assert open_bundle(first.folder).digest == first.digest
+
+
+def test_decisions_that_change_leave_neither_bundle_nor_record(
+    inputs: Inputs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Store(tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(release, "export_onnx", unfaithful)
+        for _ in range(2):  # and the second time is no better
+            with pytest.raises(ParityError, match="flips"):
+                released(inputs, store=store)
+    assert not store.bundles.exists()
+    assert released(inputs, store=store).evaluation.accuracy.value == 1.0
+
+
+def test_a_student_that_is_not_what_its_card_says_is_refused_though_its_bundle_stands(
+    inputs: Inputs, made: Release, tmp_path: Path
+) -> None:
+    with pytest.raises(WeightsError, match="no finished student"):
+        released(inputs, student=tmp_path / "nothing")
+    student = Path(shutil.copytree(inputs["student"], tmp_path / "student"))
+    weights = (student / WEIGHTS).read_bytes()
+    (student / WEIGHTS).write_bytes(weights[:-1] + bytes([weights[-1] ^ 1]))
+    with pytest.raises(WeightsError, match="not what its card promises"):
+        released(inputs, student=student)
+
+
+def test_the_size_limit_holds_here_too(inputs: Inputs, tmp_path: Path) -> None:
+    with pytest.raises(ImageError, match="megapixels"):
+        released(inputs, store=Store(tmp_path), max_megapixels=1e-4)
