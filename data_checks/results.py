@@ -76,6 +76,11 @@ class GateReport(Record):
         passed = all(result.passed for result in results if result.severity == "critical")
         return cls(passed, results, images, quarantined)
 
+    def with_results(self, *results: CheckResult) -> GateReport:
+        """This report with the answers to questions that were asked later."""
+        every = (*self.results, *results)
+        return GateReport.of(every, images=self.images, quarantined=self.quarantined)
+
     @property
     def failures(self) -> tuple[CheckResult, ...]:
         """Results that close the gate."""

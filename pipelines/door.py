@@ -34,13 +34,18 @@ class _OnceLoader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-def load_config(path: Path, changes: Sequence[str], variables: Mapping[str, str]) -> RunConfig:
-    """Read `path`, apply `changes` such as ``data.root=/images``, then expand `${NAME}` from `variables`."""
+def load_config(
+    path: Path, changes: Sequence[str], variables: Mapping[str, str], *, need_all: bool = True
+) -> RunConfig:
+    """Read `path`, apply `changes` such as ``data.root=/images``, then expand `${NAME}` from `variables`.
+
+    `need_all=False` is for commands that read no images: a machine that watches a line need not have them.
+    """
     tree, faults = read_yaml(path), []
     for change in changes:
         faults += _apply(tree, change)
     expanded, missing = _expand(tree, variables, ())
-    faults += [f"{path}: {fault}" for fault in missing]
+    faults += [f"{path}: {fault}" for fault in missing if need_all]
     try:
         config = RunConfig.model_validate(expanded)
     except ValidationError as error:

@@ -62,7 +62,15 @@ def _dotenv(path: Path) -> dict[str, str]:
     return values
 
 
+MOST_NAMED = 25
+"""More names than any section of a config has."""
+
+
 def nearest(name: str, valid: Mapping[str, object] | list[str]) -> str:
     """The end of a sentence about a misspelt name: what it may have meant, else what there is."""
     close = difflib.get_close_matches(name, list(valid), n=1, cutoff=0.5)
-    return f": did you mean '{close[0]}'?" if close else f": valid are {', '.join(valid)}"
+    if close:
+        return f": did you mean '{close[0]}'?"
+    names = list(valid)
+    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+    return f": valid are {', '.join(names[:MOST_NAMED])}{more}"

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from zenml import log_metadata, step
 
-from data_checks.duplicates import DuplicateReport
+from data_checks.duplicates import DuplicateReport, check_groups
 from data_checks.leaks import LeakReport
 from data_checks.results import GateReport
 from deploy.export.release import Release
@@ -49,7 +49,7 @@ def write_report(
         created=datetime.fromisoformat(created),
         config=config,
         index=index,
-        checks=gate_report,
+        checks=gate_report.with_results(check_groups(duplicates)),
         duplicates=duplicates,
         leaks=leaks,
         features=features,

@@ -25,7 +25,7 @@ def monitor_log(
     now: Callable[[], datetime],
 ) -> Answer:
     """Judge every prediction in `log` that `bundle` (else the champion) made; exit code 3 when it drifted."""
-    config = load_config(path, changes, settings.variables)
+    config = load_config(path, changes, settings.variables, need_all=False)
     if not log.is_dir():
         raise UserError(f"{log}: no such folder; give what `plumbline-edge predict --log` wrote to")
     with stdout_is_stderr():

@@ -12,6 +12,8 @@ from pipelines.output import Answer
 from pipelines.settings import Settings, nearest
 
 PAGE = "report.html"
+LATEST = 5
+"""Runs named to somebody who misspelt one."""
 
 
 def find_report(run: str | None, out: Path | None, *, open_it: bool, settings: Settings) -> Answer:
@@ -33,7 +35,8 @@ def find_report(run: str | None, out: Path | None, *, open_it: bool, settings: S
 def _chosen(run: str | None, settings: Settings) -> RunRecord:
     records = {record.name: record for record in all_runs(settings.store)}
     if run is not None and run not in records:
-        raise UserError(f"no run '{run}' in {settings.store.root}{nearest(run, list(records))}")
+        meant = nearest(run, list(records)[: -1 - LATEST : -1])
+        raise UserError(f"no run '{run}' in {settings.store.root}{meant}; `plumbline runs` has all")
     asked = [records[run]] if run is not None else list(records.values())
     written = [r for r in asked if (run_folder(settings.store, r.name) / PAGE).is_file()]
     if not written:

@@ -74,3 +74,13 @@ def test_limited_rows__sorts_and_cuts() -> None:
 
 def test_sentence__of_a_passed_question_says_what_was_seen() -> None:
     assert result("size").sentence == "size: 3 of 9 images (none)"
+
+
+def test_gate__asks_later_questions_too() -> None:
+    first = GateReport.of((result("a"),), images=9, quarantined=2)
+    warned = first.with_results(result("b", passed=False, severity="warning"))
+
+    assert warned.passed
+    assert [r.name for r in warned.results] == ["a", "b"]
+    assert (warned.images, warned.quarantined) == (9, 2)
+    assert not warned.with_results(result("c", passed=False)).passed

@@ -42,6 +42,13 @@ def test_reads_a_config_and_expands_variables(config: Path) -> None:
     assert read.teacher.backbone == "resnet18"
 
 
+def test_a_command_that_reads_no_images_needs_no_variable(config: Path) -> None:
+    assert any("PLUMBLINE_DATA" in fault for fault in faults(config))
+    assert load_config(config, [], {}, need_all=False).name == "demo"
+    with pytest.raises(ConfigError, match="unknown key"):
+        load_config(config, ["monitor.p=1"], {}, need_all=False)
+
+
 @pytest.mark.parametrize(
     ("change", "where", "value"),
     [
