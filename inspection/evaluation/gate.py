@@ -80,7 +80,7 @@ def gate(challenger: Evaluation, champion: Evaluation | None, config: GateConfig
         reasons=tuple(reasons),
         table=table,
         class_changes=changes,
-        sentence=_sentence(challenger, champion, reasons, rival),
+        sentence=_sentence(challenger, champion, reasons, rival, _held(table)),
     )
 
 
@@ -173,18 +173,23 @@ def _sentence(
     champion: Evaluation | None,
     reasons: list[str],
     rival: Evaluation | None,
+    held: str,
 ) -> str:
     figure = f"macro-F1 {challenger.macro_f1:.4f} on {challenger.count} test images"
     if reasons:
         return f"'{challenger.name}' refused: {'; '.join(reasons)}{_turned(challenger, rival)}."
     if champion is None:
-        return (
-            f"'{challenger.name}' passed: every floor holds ({figure}); there is no champion yet."
-        )
+        return f"'{challenger.name}' passed: {held} ({figure}); there is no champion yet."
     return (
-        f"'{challenger.name}' passed: every floor holds and it is not worse than "
+        f"'{challenger.name}' passed: {held} and it is not worse than "
         f"'{champion.name}' ({figure}){_turned(challenger, rival)}."
     )
+
+
+def _held(table: tuple[GateRow, ...]) -> str:
+    """A gate without floors lets anything pass: it must not sound like one that measured."""
+    asked = any(row.floor > 0 for row in table)
+    return "every floor holds" if asked else "no floor was asked of it"
 
 
 def _turned(challenger: Evaluation, rival: Evaluation | None) -> str:

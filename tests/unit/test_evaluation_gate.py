@@ -35,6 +35,7 @@ ANY = GateConfig()
 # challenger's mistakes, champion's mistakes or None, config, passed, what the sentence must say
 CASES = [
     ({}, None, FLOORS, True, ["no champion yet", "every floor holds"]),
+    ({"crack": 9}, None, ANY, True, ["no floor was asked of it", "no champion yet"]),
     ({"ok": 1}, {"ok": 1}, FLOORS, True, ["not worse than 'old'", "0 images newly right"]),
     ({}, {"ok": 1}, FLOORS, True, ["1 images newly right, 0 newly wrong"]),
     ({"crack": 6}, None, FLOORS, False, ["accuracy 0.8500 is 0.0500 below its floor 0.9000"]),

@@ -25,7 +25,7 @@ def duplicates(run: RunReport, pictures: Pictures) -> Section | None:
         lead = (
             f"{count(len(found.pairs), 'pair')} of near-duplicates and "
             f"{count(len(found.exact_groups), 'set')} of exact copies in {count(found.images, 'image')}, "
-            f"{count(len(found.groups), 'group')} in all. Nothing is deleted; a group never spans two splits."
+            f"{count(len(found.groups), 'group')} of two or more. Nothing is deleted; a group never spans two splits."
         )
         blocks += [_pairs(run, found, pictures), _largest(found, pictures)]
     blocks.append(_leak_examples(run, pictures))
