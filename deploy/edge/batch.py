@@ -64,6 +64,8 @@ def find_images(wanted: Iterable[str]) -> list[Path]:
     """
     found: dict[Path, None] = {}
     for text in wanted:
+        if not text.strip():  # Path("") would be the current folder, with all that lies below
+            raise UserError("an empty path for images: is the shell variable behind it set?")
         path = Path(text)
         if path.is_dir():
             paths = _in_folder(path)

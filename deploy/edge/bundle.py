@@ -165,7 +165,10 @@ def _read_manifest(folder: Path) -> Manifest:
     if path.stat().st_size > MAX_MANIFEST_BYTES:
         raise BundleError(f"'{path}' is larger than {MAX_MANIFEST_BYTES} bytes: export it again")
     data = path.read_bytes()
-    manifest = Manifest.from_json(data)
+    try:
+        manifest = Manifest.from_json(data)
+    except BundleError as error:
+        raise type(error)(f"'{path}': {error}") from error
     if data != manifest.to_json():
         raise TamperedBundle(f"'{path}' is not in canonical form, somebody edited it; {_REMEDY}")
     name = folder.resolve().name

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+import math
 import os
 import sys
 from collections import Counter
@@ -28,17 +29,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code: int = options.run(options)
         sys.stdout.flush()
     except PlumblineError as error:
-        _say(f"error: {error}")
-        return error.exit_code
+        return _refused(options, type(error).__name__, str(error), error.exit_code)
     except BrokenPipeError:  # `| head` has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except OSError as error:
-        _say(f"error: {error}: check the path, its permissions and the disk")
-        return 2
+        sentence = f"{error}: check the path, its permissions and the disk"
+        return _refused(options, type(error).__name__, sentence, 2)
     except KeyboardInterrupt:
         _say("stopped; what was answered so far stands")
         return 130
+    return code
+
+
+def _refused(options: argparse.Namespace, kind: str, sentence: str, code: int) -> int:
+    """The error for people, and with `--json` the same document that `plumbline --json` gives."""
+    _say(f"error: {sentence}")
+    if getattr(options, "json", False):
+        print(json.dumps({"error": kind, "faults": [sentence], "exit_code": code}))
     return code
 
 
@@ -185,10 +193,12 @@ def _parser() -> argparse.ArgumentParser:
     predict.add_argument(
         "images", metavar="IMAGE", nargs="+", help="file, folder or quoted glob, any number of them"
     )
-    predict.add_argument("--log", type=Path, metavar="FOLDER", help="append to this prediction log")
+    predict.add_argument(
+        "--log", type=_folder, metavar="FOLDER", help="append to this prediction log"
+    )
     predict.add_argument(
         "--max-megapixels",
-        type=float,
+        type=_positive,
         default=100.0,
         metavar="N",
         help="refuse larger images before decoding (default: %(default)g)",
@@ -207,6 +217,19 @@ def _parser() -> argparse.ArgumentParser:
     )
     timing.add_argument("--json", action="store_true", help="one JSON document on stdout")
     return parser
+
+
+def _folder(text: str) -> Path:
+    if not text.strip():  # else it would be the current folder
+        raise argparse.ArgumentTypeError("empty: is the shell variable behind it set?")
+    return Path(text)
+
+
+def _positive(text: str) -> float:
+    value = float(text)
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"must be above 0, got {text}")
+    return value
 
 
 def _command(commands: Any, name: str, run: Any, summary: str) -> argparse.ArgumentParser:

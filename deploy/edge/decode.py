@@ -49,7 +49,7 @@ def decode(data: bytes, *, max_megapixels: float = 100.0) -> Decoded:
     if header.megapixels > max_megapixels:
         raise ImageError(
             "too_large",
-            f"{header.width} x {header.height} is {header.megapixels:.1f} megapixels, the limit is "
+            f"{header.width} x {header.height} is {header.megapixels:.4g} megapixels, the limit is "
             f"{max_megapixels:g}: cut it into tiles or raise the limit",
         )
     check_complete(data, header)

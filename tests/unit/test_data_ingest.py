@@ -175,7 +175,7 @@ def test_ingest__megapixels_bound_images_and_masks(tmp_path: Path) -> None:
         "dent/a.jpg": "mask_undecodable",
         "dent/b.jpg": "too_large",
     }
-    assert "0.2 megapixels" in str(column(found, "detail")["dent/a.jpg"])
+    assert "0.16 megapixels" in str(column(found, "detail")["dent/a.jpg"])
 
 
 def test_fingerprint__of_synthetic_data_is_its_recipe(monkeypatch: pytest.MonkeyPatch) -> None:

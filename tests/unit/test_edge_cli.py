@@ -197,6 +197,8 @@ def test_limit__is_given_on_the_command_line(bundle: Path, images: Path, capsys:
         (["verify", "absent"], "no bundle folder"),
         (["verify", "BUNDLE", "--engine", "onnxrutime"], "did you mean 'onnxruntime'"),
         (["verify", "BUNDLE", "--threads", "0"], "threads must be 1"),
+        (["verify", "BUNDLE", "--threads", "99999"], "threads must be 1 to 256"),
+        (["predict", "BUNDLE", ""], "empty path"),
         (["bench", "BUNDLE", "--repetitions", "0"], "1 repetition"),
         (["bench", "BUNDLE", "--images", "absent.png"], "absent.png"),
     ],
@@ -256,7 +258,29 @@ def test_help__is_there_for_every_command(command: list[str], capsys: Captured) 
     assert "usage: plumbline-edge" in said
 
 
-@pytest.mark.parametrize("arguments", [[], ["inspect"], ["predict", "bundle"]])
+@pytest.mark.parametrize("command", ["verify", "bench"])
+def test_mistakes__are_a_json_document_for_who_asked_for_one(
+    command: str, capsys: Captured
+) -> None:
+    assert main([command, "absent", "--json"]) == 2
+    found = capsys.readouterr()
+    document = json.loads(found.out)
+    assert document["exit_code"] == 2
+    assert document["error"] == "BundleError"
+    assert "no bundle folder 'absent'" in document["faults"][0]
+    assert found.err.startswith("error: no bundle folder")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["inspect"],
+        ["predict", "bundle"],
+        *(["predict", "bundle", "a.png", "--max-megapixels", n] for n in ("nan", "0", "-1", "x")),
+        ["predict", "bundle", "a.png", "--log", ""],
+    ],
+)
 def test_wrong_command_line__shows_the_usage(arguments: list[str], capsys: Captured) -> None:
     with pytest.raises(SystemExit) as ended:
         main(arguments)

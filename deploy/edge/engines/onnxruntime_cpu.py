@@ -19,6 +19,8 @@ from deploy.edge.engines.base import EMBEDDING, INPUT, PROBABILITIES, Outputs, c
 from deploy.edge.errors import BundleError, EngineError
 
 PROVIDER = "CPUExecutionProvider"
+MOST_THREADS = 256
+"""Asked for more, ONNX Runtime starts them one by one for minutes before it answers."""
 MAX_THREADS = 4
 """Small graphs gain nothing beyond; the line's other programs need the rest."""
 
@@ -40,8 +42,8 @@ class OnnxRuntimeCpu:
 
     def __init__(self, model: Path, *, threads: int | None = None) -> None:
         self.threads = threads if threads is not None else default_threads()
-        if self.threads < 1:
-            raise BundleError(f"threads must be 1 or more, got {threads}")
+        if not 1 <= self.threads <= MOST_THREADS:
+            raise BundleError(f"threads must be 1 to {MOST_THREADS}, got {threads}")
         self._session = _open(model, self.threads)
         self.height, self.width = _check_contract(self._session, model)
 
