@@ -1,6 +1,7 @@
 """`plumbline-edge`: verify, predict, bench. Answers on stdout, everything said to people on stderr.
 
-Exit codes: 0 well; 1 a fault of ours or the runtime; 2 something the user can mend, or an image without answer.
+Exit codes: 0 well; 1 a fault of ours or the runtime; 2 something the user can mend, or an image without answer;
+130 stopped by Ctrl-C; 141 the reader of our output went away.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from typing import Any
 
 from deploy.edge.errors import PlumblineError
 
+BROKEN_PIPE = 141
+"""What a shell reports of a program that SIGPIPE ended."""
 BUNDLE_HELP = "folder of the bundle (it holds manifest.json)"
 
 
@@ -27,12 +30,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         code: int = options.run(options)
-        sys.stdout.flush()
+        if sys.stdout is not None:  # as under `>&-`
+            sys.stdout.flush()
     except PlumblineError as error:
         return _refused(options, type(error).__name__, str(error), error.exit_code)
     except BrokenPipeError:  # `| head` has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
+        return BROKEN_PIPE
     except OSError as error:
         sentence = f"{error}: check the path, its permissions and the disk"
         return _refused(options, type(error).__name__, sentence, 2)

@@ -344,9 +344,16 @@ def test_file_that_vanishes_or_is_closed_to_us__is_no_image_of_the_folder(tmp_pa
 def test_reader_that_has_seen_enough__is_no_error(bundle: Path, images: Path) -> None:
     for i in range(300):
         (images / f"more{i}.png").symlink_to(images / "a.png")
-    command = f"{sys.executable} -m deploy.edge.cli predict {bundle} {images} | head -n 1"
-    done = subprocess.run(command, shell=True, capture_output=True, text=True, timeout=60)
-    assert json.loads(done.stdout)["path"].endswith("a.png")
+    predict = f"{sys.executable} -m deploy.edge.cli predict {bundle} {images}"
+    command = f"{predict} | head -n 1; echo ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60)
+    answer, code = done.stdout.splitlines()
+    assert json.loads(answer)["path"].endswith("a.png")
+    assert code == "141"
+    closed = subprocess.run(
+        ["bash", "-c", f"{predict} >&-"], capture_output=True, text=True, timeout=60
+    )
+    assert closed.returncode == 0, closed.stderr
     assert "Traceback" not in done.stderr
     assert "Error" not in done.stderr
 
