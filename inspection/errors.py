@@ -1,6 +1,7 @@
 """The workshop's half of the error tree (the root and the device's half: `deploy/edge/errors.py`).
 
 PlumblineError (exit 1)
+├── Interrupted           stopped by Ctrl-C or SIGTERM (exit 130)
 └── UserError (exit 2)
     ├── ConfigError           one or more faults in a config; all of them, one line each
     ├── DataError             the data set as a whole cannot be used
@@ -21,6 +22,7 @@ __all__ = [
     "CheckFailed",
     "ConfigError",
     "DataError",
+    "Interrupted",
     "MissingExtra",
     "ParityError",
     "PlumblineError",
@@ -28,6 +30,12 @@ __all__ = [
     "UserError",
     "WeightsError",
 ]
+
+
+class Interrupted(PlumblineError):
+    """Somebody, or the system, asked the run to stop."""
+
+    exit_code = 130
 
 
 class ConfigError(UserError):

@@ -16,8 +16,8 @@ import typer
 
 from inspection.errors import PlumblineError
 from pipelines.faults import as_ours
-from pipelines.output import Answer, say, say_error
-from pipelines.settings import Settings, load_settings
+from pipelines.output import Answer, say, say_error, say_usage
+from pipelines.settings import Settings, load_settings, unknown_settings
 
 EPILOG = (
     "Exit codes: 0 done; 1 our fault; 2 yours (the message says the remedy); 3 refused by a gate or drift found. "
@@ -145,19 +145,18 @@ def run_command_line(arguments: Sequence[str]) -> int:
         return say(outcome, as_json=as_json) if isinstance(outcome, Answer) else int(outcome or 0)
     except PlumblineError as error:
         return say_error(error, as_json=as_json)
-    except KeyboardInterrupt:
-        print("interrupted; run it again: finished steps are not repeated", file=sys.stderr)
-        return 130
+    except KeyboardInterrupt as error:
+        return say_error(as_ours(error), as_json=as_json)
     except Exception as error:
         return _unexpected(error, as_json=as_json)
 
 
 def _unexpected(error: Exception, *, as_json: bool) -> int:
     """A wrong command line (Typer's own message and code), a full disk, or a fault of ours."""
-    show = getattr(error, "show", None)
-    if callable(show):
+    show, message = getattr(error, "show", None), getattr(error, "format_message", None)
+    if callable(show) and callable(message):  # Typer's, which may carry a Click of its own
         show()
-        return int(getattr(error, "exit_code", 2))
+        return say_usage(str(message()), as_json=as_json)
     if os.environ.get("PLUMBLINE_DEBUG"):
         traceback.print_exception(error)
     return say_error(as_ours(error), as_json=as_json)
@@ -165,6 +164,8 @@ def _unexpected(error: Exception, *, as_json: bool) -> int:
 
 def _settings() -> Settings:
     settings = load_settings(os.environ, Path.cwd())
+    for fault in unknown_settings(os.environ):
+        print(f"warning: {fault}", file=sys.stderr)
     if uri := settings.variables.get("PLUMBLINE_TRACKING_URI"):
         os.environ["PLUMBLINE_TRACKING_URI"] = uri  # the registry reads it there, a .env's too
     return settings

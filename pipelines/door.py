@@ -15,6 +15,7 @@ from inspection.errors import ConfigError
 from pipelines.settings import nearest
 
 FROM_TEACHER = "teacher"
+YAML_NAMES: Mapping[type, str] = {list: "list", str: "text", int: "number", float: "number"}
 VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
@@ -44,7 +45,10 @@ def load_config(
     tree, faults = read_yaml(path), []
     for change in changes:
         faults += _apply(tree, change)
-    expanded, missing = _expand(tree, variables, ())
+    try:
+        expanded, missing = _expand(tree, variables, ())
+    except RecursionError as error:
+        raise ConfigError([f"{path}: an alias (*name) holds itself; write it out"]) from error
     faults += [f"{path}: {fault}" for fault in missing if need_all]
     try:
         config = RunConfig.model_validate(expanded)
@@ -66,6 +70,8 @@ def _with_start(config: RunConfig) -> RunConfig:
 
 def read_yaml(path: Path) -> dict[str, Any]:
     """The file's mapping, before any change."""
+    if path.is_dir():
+        raise ConfigError([f"{path}: is a folder; give one of its YAML files"])
     if not path.is_file():
         there = sorted(str(other) for other in path.parent.glob("*.yaml"))
         raise ConfigError([f"{path}: no such config{nearest(str(path), there) if there else ''}"])
@@ -74,7 +80,8 @@ def read_yaml(path: Path) -> dict[str, Any]:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError([f"{path}: not readable as YAML ({_one_line(error)})"]) from error
     if not isinstance(tree, dict):
-        raise ConfigError([f"{path}: a config is a mapping of keys, got {type(tree).__name__}"])
+        held = "is empty" if tree is None else f"holds a {YAML_NAMES.get(type(tree), 'value')}"
+        raise ConfigError([f"{path}: {held}; a config is 'key: value' lines, see configs/"])
     return tree
 
 
@@ -170,4 +177,4 @@ def _siblings(location: tuple[int | str, ...]) -> list[str]:
 
 
 def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())
+    return " ".join(str(error).split()).replace(' in "<unicode string>",', "")

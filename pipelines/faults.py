@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 from collections.abc import Iterator
 
-from inspection.errors import PlumblineError, UserError
+from inspection.errors import Interrupted, PlumblineError, UserError
 
 DISK = {
     errno.ENOSPC: "free some space, or set PLUMBLINE_STORE to a larger disk",
@@ -20,7 +20,7 @@ WORDS = {
     "readonly database": errno.EROFS,
 }
 """What SQLite (beneath SQLAlchemy) and safetensors say in words, without a number."""
-STOPPED = ("RunInterruptedException", "RunStoppedException")
+STOPPED = ("RunInterruptedException", "RunStoppedException", "KeyboardInterrupt")
 """ZenML's names for SIGTERM and SIGINT, by name: importing ZenML takes a second."""
 STOPPED_SENTENCE = "stopped by a signal; run it again: finished steps are not repeated"
 
@@ -31,7 +31,7 @@ def as_ours(error: BaseException) -> PlumblineError:
         if isinstance(cause, PlumblineError):
             return cause
         if type(cause).__name__ in STOPPED:
-            return PlumblineError(STOPPED_SENTENCE)
+            return Interrupted(STOPPED_SENTENCE)
         if (number := _disk_errno(cause)) is not None:
             return UserError(
                 f"{_first_line(cause)}: {DISK[number]}; nothing is half-written, run again"

@@ -5,15 +5,18 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from inspection.errors import ConfigError, PlumblineError
+from inspection.errors import ConfigError, PlumblineError, UserError
 
-PIPED_WIDTH = 240
-"""Columns of a table that no terminal bounds."""
+GAP = 2
+"""Characters between columns of a table."""
+SENTENCE = 24
+"""Width that its last column gets in the narrowest terminal."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,13 @@ def say_error(error: PlumblineError, *, as_json: bool) -> int:
     return error.exit_code
 
 
+def say_usage(fault: str, *, as_json: bool) -> int:
+    """A wrong command line, which Typer has already told people about; its document and its exit code."""
+    if as_json:
+        _print_json({"error": "UsageError", "faults": [fault], "exit_code": UserError.exit_code})
+    return UserError.exit_code
+
+
 @contextlib.contextmanager
 def stdout_is_stderr() -> Iterator[None]:
     """Whatever libraries print inside, down to C code, lands on stderr: stdout belongs to the answer."""
@@ -82,11 +92,16 @@ def _print_table(table: Table) -> None:
     from rich.console import Console
     from rich.table import Table as RichTable
 
+    columns = list(zip(table.columns, *table.rows, strict=True))
+    widths = [max(len(cell) for cell in cells) for cells in columns]
+    fixed = sum(widths[:-1]) + GAP * len(widths)
     drawn = RichTable(box=None, pad_edge=False, header_style="bold")
-    for column in table.columns[:-1]:
-        drawn.add_column(column, no_wrap=True)
-    drawn.add_column(table.columns[-1], no_wrap=True, overflow="ellipsis", ratio=1)
+    for name, width in zip(table.columns[:-1], widths[:-1], strict=True):
+        drawn.add_column(name, no_wrap=True, min_width=width)
+    drawn.add_column(table.columns[-1], overflow="fold")
     for row in table.rows:
         drawn.add_row(*row)
-    width = None if sys.stdout.isatty() else PIPED_WIDTH
-    Console(highlight=False, markup=False, width=width).print(drawn)
+    # Names are there to be copied: only the last column, of sentences, is ever wrapped.
+    shown = shutil.get_terminal_size().columns if sys.stdout.isatty() else fixed + widths[-1]
+    console = Console(highlight=False, markup=False, width=max(shown, fixed + SENTENCE))
+    console.print(drawn)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from inspection.errors import ConfigError
+from inspection.errors import ConfigError, UserError
 from inspection.store import Store
 
 PREFIX = "PLUMBLINE_"
@@ -37,6 +37,8 @@ def load_settings(environment: Mapping[str, str], folder: Path) -> Settings:
     variables = {**_dotenv(folder / ".env"), **environment}
     root = Path(variables.get("PLUMBLINE_STORE") or DEFAULT_STORE).expanduser()
     store = Store((folder / root).resolve())
+    if store.root.exists() and not store.root.is_dir():
+        raise UserError(f"PLUMBLINE_STORE: '{store.root}' is a file; give a folder")
     return Settings(
         store=store,
         tracking_uri=variables.get("PLUMBLINE_TRACKING_URI")
@@ -52,14 +54,29 @@ def _dotenv(path: Path) -> dict[str, str]:
     from dotenv import dotenv_values
 
     values = {name: value for name, value in dotenv_values(path).items() if value is not None}
-    faults = [
-        f"{path}: unknown setting '{name}'{nearest(name, KNOWN)}"
+    if faults := unknown_settings(values):
+        raise ConfigError([f"{path}: {fault}" for fault in faults])
+    return values
+
+
+def unknown_settings(values: Mapping[str, str]) -> list[str]:
+    """A sentence for each name that only looks like one of ours."""
+    return [
+        f"unknown setting '{name}'{nearest(name, KNOWN)}"
         for name in values
         if name.startswith(PREFIX) and name not in KNOWN
     ]
-    if faults:
-        raise ConfigError(faults)
-    return values
+
+
+def make_store(settings: Settings) -> None:
+    """The store's folder, or one sentence about why there can be none."""
+    try:
+        settings.store.root.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(
+            f"PLUMBLINE_STORE: cannot make '{settings.store.root}' ({error.strerror}); "
+            "set it to a folder that you may write to"
+        ) from error
 
 
 MOST_NAMED = 25

@@ -35,7 +35,10 @@ def fit(module: Distillation, plan: Plan, journal: Journal, device: torch.device
         journal.advance = advance
         trainer = _trainer(journal, epochs_left, device)
         module.train()  # Lightning leaves the modes as it finds them
-        trainer.fit(module, DataLoader(stream, batch_size=None))
+        try:
+            trainer.fit(module, DataLoader(stream, batch_size=None))
+        except SystemExit as ended:  # so Lightning answers Ctrl-C
+            raise KeyboardInterrupt from ended
 
 
 def _trainer(journal: Journal, epochs: int, device: torch.device) -> L.Trainer:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from pipelines.commands.target import checked_target
 from pipelines.output import Answer
 
 
@@ -11,7 +12,7 @@ def log_to_parquet(folder: Path, target: Path) -> Answer:
     """Read every segment of `folder`, torn last lines left out, and write `target` whole."""
     from data_checks.predictions import write_parquet
 
-    rows = write_parquet(folder, target)
+    rows = write_parquet(folder, checked_target(target, ".parquet"))
     return Answer(
         document={"rows": rows, "parquet": str(target)},
         lines=[f"{rows} predictions: {target}"],

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from deploy.edge.files import write_bytes
 from inspection.errors import UserError
+from pipelines.commands.target import checked_target
 from pipelines.launcher.run_records import RunRecord, all_runs, run_folder
 from pipelines.output import Answer
 from pipelines.settings import Settings, nearest
@@ -21,7 +22,7 @@ def find_report(run: str | None, out: Path | None, *, open_it: bool, settings: S
     record = _chosen(run, settings)
     page = run_folder(settings.store, record.name) / PAGE
     if out is not None:
-        write_bytes(out, page.read_bytes())
+        write_bytes(checked_target(out, ".html"), page.read_bytes())
         page = out.resolve()
     if open_it:
         webbrowser.open(page.as_uri())

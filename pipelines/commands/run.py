@@ -17,7 +17,7 @@ from pipelines.door import load_config
 from pipelines.launcher.client import open_zenml
 from pipelines.launcher.launch import Flight, flight, output
 from pipelines.output import Answer, stdout_is_stderr
-from pipelines.settings import Settings
+from pipelines.settings import Settings, make_store
 
 if TYPE_CHECKING:
     from pipelines.train import Surroundings
@@ -34,6 +34,7 @@ def run_config(
     """Run every step that is not finished already; exit code 3 when a gate says no."""
     config = load_config(path, changes, settings.variables)
     command = shlex.join(["plumbline", "run", str(path), *changes])
+    make_store(settings)
     with stdout_is_stderr():
         source = _fingerprint(
             config, settings.store

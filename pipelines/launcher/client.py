@@ -8,7 +8,7 @@ from inspection.errors import PlumblineError
 from pipelines.launcher import environment
 from pipelines.launcher.lock import exclusive
 from pipelines.launcher.reconcile import reconcile
-from pipelines.settings import Settings
+from pipelines.settings import Settings, make_store
 
 if TYPE_CHECKING:
     from zenml.client import Client
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 def open_zenml(settings: Settings) -> Client:
     """ZenML's client on the settings' store, its database made, dead runs closed. Import steps only after this."""
+    make_store(settings)
     places = environment.places_of(settings.store)
     environment.prepare(places, debug=settings.debug)
     # The very first use migrates a database and writes two files: two processes at once both die of it.

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from deploy.edge.files import write_bytes
-from inspection.errors import PlumblineError
+from inspection.errors import Interrupted, PlumblineError, Refused
 from inspection.store import Store
 from pipelines.faults import as_ours, sentence_of
 from pipelines.launcher.process import this_process
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from zenml.pipelines.pipeline_definition import Pipeline
 
 TRACE = "traceback.txt"
+ENDS: Mapping[int, Status] = {Refused.exit_code: "refused", Interrupted.exit_code: "stopped"}
+"""How a run ended, by the exit code of what ended it; everything else failed."""
 
 
 @dataclasses.dataclass
@@ -87,8 +89,9 @@ def flight(
 
 
 def _crash(this: Flight, error: BaseException, at: datetime) -> None:
-    status: Status = "refused" if as_ours(error).exit_code == 3 else "failed"
-    if not isinstance(error, PlumblineError):
+    ours = as_ours(error)
+    status = ENDS.get(ours.exit_code, "failed")
+    if not isinstance(error, PlumblineError) and not isinstance(ours, Interrupted):
         trace = run_folder(this.store, this.record.name) / TRACE
         with contextlib.suppress(OSError):  # the disk may be the very thing that failed
             write_bytes(trace, "".join(traceback.format_exception(error)).encode())

@@ -17,7 +17,7 @@ from inspection.store import Store
 from pipelines.launcher.process import ProcessMark
 
 RECORD = "run.json"
-Status = Literal["running", "completed", "refused", "failed", "killed"]
+Status = Literal["running", "completed", "refused", "failed", "stopped", "killed"]
 
 
 @dataclass(frozen=True)

@@ -222,6 +222,21 @@ def test_killed_in_the_student_step_and_run_again(tmp_path: Path) -> None:
     assert killed["steps"]["train_student"] == "failed"  # not running for ever
 
 
+@pytest.mark.slow
+def test_stopped_by_ctrl_c_in_the_student_step(tmp_path: Path) -> None:
+    line = Line(tmp_path, CONFIG)
+    process = line.start("run", str(line.config), "student.epochs=400", "student.patience=400")
+    checkpoint = "checkpoints/*/checkpoint.safetensors"
+    _wait_until(lambda: bool(list(line.store.glob(checkpoint))), process)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert err.splitlines()[-1].startswith("error: stopped by a signal; run it again")
+    assert "Traceback" not in err
+    (record,) = line.json("runs")["runs"]
+    assert record["status"] == "stopped"
+
+
 def _wait_until(come: Callable[[], bool], process: subprocess.Popen[str]) -> None:
     limit = time.monotonic() + 300
     while not come():

@@ -116,8 +116,8 @@ def test_each_mistake_has_its_own_line(config: Path, change: str, said: str) -> 
     [
         ("name: a1\nname: b1\ndata: {kind: synthetic}", "'name' is given twice"),
         ("name: demo\ndata:\n  kind: synthetic\n  kind: voc", "'kind' is given twice"),
-        ("- a\n- b", "got list"),
-        ("", "got NoneType"),
+        ("- a\n- b", "holds a list"),
+        ("", "is empty"),
         ("name: [", "not readable as YAML"),
         ("name: demo", "data: missing"),
     ],
