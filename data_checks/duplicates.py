@@ -64,16 +64,20 @@ class DuplicateReport(Record):
     largest_group: int
 
 
-def group_duplicates(index: ImageIndex) -> tuple[ImageIndex, DuplicateReport]:
+def group_duplicates(
+    index: ImageIndex, *, near_copies: bool = True
+) -> tuple[ImageIndex, DuplicateReport]:
     """The index with `group` filled for usable rows (smallest image_id of the component), and the findings.
 
-    Groups and pairs that a reader gave already are kept together. Rows in quarantine get no group.
+    Groups and pairs that a reader gave already are kept together. Rows in quarantine get no group. Without
+    `near_copies` they are reported, but not grouped.
     """
     usable = index.usable()
     exact = _equal_edges(usable.frame["pixel_id"])
     near, scores = _near_edges(usable)
     given = [_equal_edges(usable.frame[column]) for column in ("group", "pair_id")]
-    component = _components(len(usable), np.concatenate([exact, near, *given]))
+    together = [exact, *given, *([near] if near_copies else [])]
+    component = _components(len(usable), np.concatenate(together))
     ids = usable.frame["image_id"].to_numpy(dtype=object)
     smallest = {int(c): min(ids[component == c]) for c in np.unique(component)}
     by_path = dict(zip(usable.frame["path"], (smallest[int(c)] for c in component), strict=True))

@@ -160,7 +160,7 @@ def _result(question: Question, item: Any, checks: ChecksConfig, total: int) -> 
 def _observed(found: Mapping[str, Any], question: Question, count: int, total: int) -> str:
     value = found.get("observed_value")
     if value is not None:
-        return f"{value:.3g}" if isinstance(value, float) else str(value)
+        return question.told.format(value) if isinstance(value, int | float) else str(value)
     if not count:
         return f"all of {total} images"
     if question.shows is not None:

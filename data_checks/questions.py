@@ -48,6 +48,8 @@ class Question:
     severity: Severity = "critical"
     shows: str | None = None
     """Column whose values tell people more than the offending numbers do."""
+    told: str = "{:.3g}"
+    """How an observed number is written for people."""
 
 
 def enriched(index: ImageIndex) -> pd.DataFrame:
@@ -159,6 +161,7 @@ _TABLE: tuple[Question, ...] = (
         lambda checks: f"at most {checks.max_quarantined:.0%} quarantined",
         "repair the files named in the quarantine, or raise checks.max_quarantined",
         "all",
+        told="{:.0%} quarantined",
     ),
     _true(
         "quarantine_explained",
@@ -211,6 +214,7 @@ _TABLE: tuple[Question, ...] = (
         lambda _: {"column": "label", "min_value": 2},
         lambda _: "at least 2 classes",
         "add images of another class: one class cannot be told from anything",
+        told="{} of them",
     ),
     _between(
         "class_size",

@@ -13,7 +13,9 @@ Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 class Strict(BaseModel):
     """Base of every config section: frozen, no unknown keys, no silent coercion of text to numbers."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False
+    )
 
 
 class SyntheticConfig(Strict):
@@ -56,6 +58,8 @@ class SplitConfig(Strict):
     test: float = Field(0.25, gt=0, lt=0.9)
     val: float = Field(0.15, gt=0, lt=0.9)
     max_leak_rate: Fraction = 0.0
+    group_near_copies: bool = True
+    """Off: only exact copies and given groups stay together, for different parts that look alike in a fixture."""
 
 
 class TeacherConfig(Strict):
@@ -118,7 +122,7 @@ class RunConfig(Strict):
     """One file in `configs/`: one run you can name."""
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_]{1,40}$")
-    seed: int = Field(7, ge=0)
+    seed: int = Field(7, ge=0, lt=2**32)
     device: Literal["auto", "cpu", "cuda"] = "auto"
     data: DataConfig
     checks: ChecksConfig = ChecksConfig()

@@ -64,7 +64,9 @@ class MissingExtra(UserError):
     """An optional dependency is missing; the message carries the install command."""
 
     def __init__(self, extra: str, what: str) -> None:
-        super().__init__(f"{what} needs the '{extra}' extra: pip install 'plumbline[{extra}]'")
+        super().__init__(
+            f"{what} needs the '{extra}' extra: pip install '.[{extra}]' in Plumbline's folder"
+        )
         self.extra = extra
 
 

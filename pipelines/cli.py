@@ -14,8 +14,8 @@ from typing import Annotated, Any
 
 import typer
 
-from inspection.errors import PlumblineError
-from pipelines.faults import as_ours
+from inspection.errors import Interrupted, PlumblineError
+from pipelines.faults import STOPPED_SENTENCE, as_ours
 from pipelines.output import Answer, say, say_error, say_usage
 from pipelines.settings import Settings, load_settings, unknown_settings
 
@@ -142,6 +142,8 @@ def run_command_line(arguments: Sequence[str]) -> int:
     as_json = "--json" in arguments
     try:
         outcome: Any = app(args=list(arguments), standalone_mode=False, prog_name="plumbline")
+        if outcome == Interrupted.exit_code:  # Typer keeps a KeyboardInterrupt to itself
+            raise Interrupted(STOPPED_SENTENCE)
         return say(outcome, as_json=as_json) if isinstance(outcome, Answer) else int(outcome or 0)
     except PlumblineError as error:
         return say_error(error, as_json=as_json)

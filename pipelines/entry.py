@@ -8,7 +8,7 @@ from importlib.util import find_spec
 NEEDED = ("typer", "rich", "pydantic", "yaml", "dotenv")
 """What the command line itself imports; single commands ask for more and say so."""
 
-INSTALL = "pip install 'plumbline[pipeline]'"
+INSTALL = "pip install '.[pipeline]'"
 
 
 def main() -> int:
@@ -16,7 +16,8 @@ def main() -> int:
     missing = [name for name in NEEDED if find_spec(name) is None]
     if missing:
         print(
-            f"plumbline needs the 'pipeline' extra ({', '.join(missing)} not installed): {INSTALL}\n"
+            f"plumbline needs the 'pipeline' extra ({', '.join(missing)} not installed): "
+            f"{INSTALL} in Plumbline's folder\n"
             "The device's own command needs nothing more: plumbline-edge --help",
             file=sys.stderr,
         )

@@ -11,6 +11,8 @@ from inspection.errors import ConfigError, UserError
 from inspection.store import Store
 
 PREFIX = "PLUMBLINE_"
+TRACKING = ("sqlite:///", "postgresql", "mysql", "mssql", "http://", "https://")
+"""What MLflow can keep a registry in."""
 DEFAULT_STORE = ".plumbline"
 KNOWN: Mapping[str, str] = {
     "PLUMBLINE_STORE": "folder for everything Plumbline makes (default: .plumbline in the current folder)",
@@ -39,10 +41,12 @@ def load_settings(environment: Mapping[str, str], folder: Path) -> Settings:
     store = Store((folder / root).resolve())
     if store.root.exists() and not store.root.is_dir():
         raise UserError(f"PLUMBLINE_STORE: '{store.root}' is a file; give a folder")
+    uri = variables.get("PLUMBLINE_TRACKING_URI") or f"sqlite:///{store.mlflow_database}"
+    if not uri.startswith(TRACKING):
+        raise UserError(f"PLUMBLINE_TRACKING_URI: '{uri}' must begin with {', '.join(TRACKING)}")
     return Settings(
         store=store,
-        tracking_uri=variables.get("PLUMBLINE_TRACKING_URI")
-        or f"sqlite:///{store.mlflow_database}",
+        tracking_uri=uri,
         debug=variables.get("PLUMBLINE_DEBUG", "") not in ("", "0", "false"),
         variables=variables,
     )
@@ -53,7 +57,11 @@ def _dotenv(path: Path) -> dict[str, str]:
         return {}
     from dotenv import dotenv_values
 
-    values = {name: value for name, value in dotenv_values(path).items() if value is not None}
+    try:
+        found = dotenv_values(path)
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: is not UTF-8 text ({error.reason}); save it as UTF-8") from error
+    values = {name: value for name, value in found.items() if value is not None}
     if faults := unknown_settings(values):
         raise ConfigError([f"{path}: {fault}" for fault in faults])
     return values

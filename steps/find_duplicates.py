@@ -13,10 +13,10 @@ from inspection.data.index import ImageIndex
 
 @step
 def find_duplicates(
-    index: ImageIndex, gate_report: GateReport
+    index: ImageIndex, gate_report: GateReport, near_copies: bool
 ) -> tuple[Annotated[ImageIndex, "grouped_index"], Annotated[DuplicateReport, "duplicate_report"]]:
     """Exact and near-copies share a `group`; data that failed its gate go no further."""
     gate_report.require()
-    grouped, report = group_duplicates(index)
+    grouped, report = group_duplicates(index, near_copies=near_copies)
     log_metadata({"pairs": len(report.pairs), "largest_group": report.largest_group})
     return grouped, report

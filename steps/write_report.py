@@ -62,7 +62,7 @@ def write_report(
         gate=verdict,
         provenance=release.certificate.hashes,
         command=command,
-        next_command=f"plumbline-edge predict {release.folder} IMAGES",
+        next_command=f"plumbline-edge predict {release.folder} IMAGES" if verdict.passed else "",
     )
     page = draw(report, Path(folder) / "report.html")
     log_metadata({"report": str(page)})

@@ -94,6 +94,7 @@ def open_bundle(folder: Path) -> Bundle:
     if faults:
         raise TamperedBundle(f"bundle '{folder}': {', '.join(faults)}; {_REMEDY}")
     bundle = Bundle(folder, manifest)
+    _check_classes(bundle)
     if not bundle.golden:
         raise BundleError(f"bundle '{folder}' carries no golden images: export it again")
     return bundle
@@ -136,10 +137,19 @@ def self_test(bundle: Bundle, engine: Engine) -> float:
 
 
 def load_drift_reference(bundle: Bundle) -> dict[str, npt.NDArray[Any]]:
-    """`statistics` (N, 3), `probabilities` (N, C), `embedding` (N, D) of the validation images."""
-    return _load_arrays(
-        bundle.folder / DRIFT_REFERENCE, ("statistics", "probabilities", "embedding")
-    )
+    """`statistics` (N, 3), `probabilities` (N, C), `embedding` (N, D) of the validation images, float.
+
+    And `groups` (N,), int64, where the bundle names them: which of the images show one part.
+    """
+    path = bundle.folder / DRIFT_REFERENCE
+    arrays = _load_arrays(path, ("statistics", "probabilities", "embedding"))
+    with np.load(path, allow_pickle=False) as archive:
+        if "groups" not in archive:
+            return arrays
+        groups = archive["groups"]
+    if groups.shape != (len(arrays["statistics"]),) or groups.dtype.kind not in "iu":
+        raise BundleError(f"'{path}': groups must be a number per image: export the bundle again")
+    return {**arrays, "groups": groups}
 
 
 def _answers(bundle: Bundle, engine: Engine, golden: Golden) -> Outputs:
@@ -186,6 +196,20 @@ def _check_names(folder: Path, manifest: Manifest) -> None:
     required = (CERTIFICATE, DRIFT_REFERENCE, GOLDEN_OUTPUTS)
     if missing := [name for name in required if name not in manifest.files]:
         raise BundleError(f"bundle '{folder}' lists no {', '.join(missing)}: export it again")
+
+
+def _check_classes(bundle: Bundle) -> None:
+    """Golden outputs have no names: two classes exchanged in the manifest would pass every other test."""
+    try:
+        stated = bundle.certificate().get("classes")
+        certified = None if stated is None else tuple(map(str, stated))
+    except (ValueError, TypeError) as error:
+        raise BundleError(f"'{bundle.folder / CERTIFICATE}' cannot be read: {_REMEDY}") from error
+    if certified is not None and certified != bundle.manifest.classes:
+        raise TamperedBundle(
+            f"bundle '{bundle.folder}': certified for classes {', '.join(certified)}, the manifest "
+            f"says {', '.join(bundle.manifest.classes)}; {_REMEDY}"
+        )
 
 
 def _walk(folder: Path) -> Iterator[Path]:

@@ -11,6 +11,7 @@ import dataclasses
 import json
 import math
 import os
+import shlex
 import sys
 from collections import Counter
 from collections.abc import Sequence
@@ -18,7 +19,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from deploy.edge.errors import PlumblineError
+from deploy.edge.errors import PlumblineError, TamperedBundle
 
 BROKEN_PIPE = 141
 """What a shell reports of a program that SIGPIPE ended."""
@@ -59,6 +60,8 @@ def _verify(options: argparse.Namespace) -> int:
 
     inspector = Inspector.open(options.bundle, engine=options.engine, threads=options.threads)
     bundle, manifest = inspector.bundle, inspector.bundle.manifest
+    if not bundle.digest.startswith(options.digest):
+        raise TamperedBundle(f"'{bundle.folder}' is bundle {bundle.digest}, not {options.digest}")
     facts: dict[str, Any] = {
         "bundle": str(bundle.folder),
         "name": manifest.name,
@@ -164,7 +167,7 @@ def _say_next(options: argparse.Namespace) -> None:
         _say(f"logged to {options.log}")
         _say(f"next (in the workshop): plumbline monitor CONFIG {options.log}")
     else:
-        images = " ".join(options.images)
+        images = shlex.join(options.images)
         _say(
             f"next, to keep what was found: plumbline-edge predict {options.bundle} {images} --log log/"
         )
@@ -191,6 +194,12 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
 
     verify = _command(commands, "verify", _verify, "check every hash, repeat the golden images")
+    verify.add_argument(
+        "--digest",
+        default="",
+        metavar="HEX",
+        help="refuse any bundle whose digest begins otherwise",
+    )
     verify.add_argument("--json", action="store_true", help="one JSON document on stdout")
 
     predict = _command(commands, "predict", _predict, "inspect images: one JSON line each")

@@ -22,7 +22,15 @@ from inspection.data.readers.files import Fault
 Facts = dict[str, Any]
 """Some columns of one index row."""
 
-UNOPENED = frozenset({"label_without_image", "linked_folder", "name_not_utf8", "path_escapes_root"})
+UNOPENED = frozenset(
+    {
+        "label_without_image",
+        "linked_folder",
+        "name_control_character",
+        "name_not_utf8",
+        "path_escapes_root",
+    }
+)
 """Faults after which the file is not even read: not ours to open, or no image."""
 
 

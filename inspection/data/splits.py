@@ -19,6 +19,8 @@ from inspection.config import SplitConfig
 from inspection.data.index import ImageIndex
 from inspection.errors import DataError
 
+MIN_TRAIN_GROUPS = 2
+"""With fewer, nothing in training can be held out to choose a model by."""
 MIN_GROUPS = 3
 """A class with fewer independent groups cannot be in all three splits."""
 
@@ -60,6 +62,11 @@ def split(
     test, rest = _divide(groups, config.test, held=held, full=bool(held), keep=2)
     _check_left(groups, rest)
     val, train = _divide(rest, config.val / (1 - config.test), keep=1)
+    if len(train) < MIN_TRAIN_GROUPS:
+        raise DataError(
+            f"all images left for training are near-copies of one another ({len(train)} independent group): "
+            "add images of other parts"
+        )
     home = {
         group.name: name
         for name, part in (("test", test), ("val", val), ("train", train))
@@ -98,7 +105,8 @@ def _check_enough(groups: Sequence[Group]) -> None:
         if count < MIN_GROUPS:
             raise DataError(
                 f"class '{label}' has {count} independent group(s), train, val and test need "
-                f"{MIN_GROUPS}: add images of other parts, or leave the class out"
+                f"{MIN_GROUPS}: add images of other parts, or leave the class out; if these are different parts that "
+                "only look alike, as in a fixture, set split.group_near_copies=false and split.max_leak_rate=1"
             )
 
 

@@ -133,7 +133,7 @@ def _retention(run: RunReport) -> Html | None:
     if run.student is None or run.teacher is None:
         return None
     return tile(
-        "Kept of the teacher",
+        "Kept of the teacher's macro-F1",
         percent(retention(run.student, run.teacher)),
         f"teacher macro-F1 {score(run.teacher.macro_f1)}",
         f"accuracy {score(run.teacher.accuracy.value)}",

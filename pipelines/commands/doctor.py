@@ -70,7 +70,7 @@ def _extras() -> Iterator[Finding]:
     for extra in EXTRAS:
         missing = [name for name in _packages(extra) if not _installed(name)]
         found = f"missing: {', '.join(missing)}" if missing else "installed"
-        remedy = f"pip install 'plumbline[{extra}]'" if missing else ""
+        remedy = f"pip install '.[{extra}]'" if missing else ""
         yield Finding(f"extra '{extra}'", found, remedy)
 
 

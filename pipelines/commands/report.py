@@ -40,7 +40,10 @@ def _chosen(run: str | None, settings: Settings) -> RunRecord:
         raise UserError(f"no run '{run}' in {settings.store.root}{meant}; `plumbline runs` has all")
     asked = [records[run]] if run is not None else list(records.values())
     written = [r for r in asked if (run_folder(settings.store, r.name) / PAGE).is_file()]
+    if not written and run is not None:
+        record = records[run]
+        ended = f"{record.status}: {record.sentence}" if record.sentence else record.status
+        raise UserError(f"run '{run}' has no report ({ended})")
     if not written:
-        which = f"run '{run}'" if run else f"any run in {settings.store.root}"
-        raise UserError(f"no report of {which}: see `plumbline runs`, then run a config")
+        raise UserError(f"no report in {settings.store.root} yet: run a config")
     return written[-1]

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from inspection.config import RunConfig
-from inspection.errors import Refused
+from inspection.errors import ConfigError, Refused
 from inspection.store import Store
 from pipelines.caching import code_fingerprint
 from pipelines.commands.stopped import explained
@@ -34,6 +34,7 @@ def run_config(
     """Run every step that is not finished already; exit code 3 when a gate says no."""
     config = load_config(path, changes, settings.variables)
     command = shlex.join(["plumbline", "run", str(path), *changes])
+    _check_files(config)
     make_store(settings)
     with stdout_is_stderr():
         source = _fingerprint(
@@ -45,6 +46,18 @@ def run_config(
             with explained(trip, config, command):
                 made = _fly(trip, config, around, fresh)
     return _answer(trip, made)
+
+
+def _check_files(config: RunConfig) -> None:
+    """Weights that are not there are told before anything is opened."""
+    named = {"teacher.weights": config.teacher.weights, "student.weights": config.student.weights}
+    missing = [
+        f"{key}: there is no file '{weights}'; mend the path, or use 'hub' or 'none'"
+        for key, weights in named.items()
+        if weights not in ("hub", "none") and not Path(weights).is_file()
+    ]
+    if missing:
+        raise ConfigError(missing)
 
 
 def _fly(trip: Flight, config: RunConfig, around: Surroundings, fresh: bool) -> dict[str, Any]:
@@ -114,6 +127,7 @@ def weights_fingerprint(weights: str) -> str:
 def _answer(trip: Flight, made: dict[str, Any]) -> Answer:
     record, student, teacher = trip.record, made["student"], made["teacher"]
     repeated = sum(status == "completed" for status in record.steps.values())
+    cached = ", the others were finished already" if repeated < len(record.steps) else ""
     passed = made["gate"]["passed"]
     registered = (
         f"{made['model']} version {made['version']} ({', '.join(made['aliases'])})"
@@ -123,14 +137,13 @@ def _answer(trip: Flight, made: dict[str, Any]) -> Answer:
     lines = [
         f"Teacher      accuracy {teacher['accuracy']:.4f}, macro-F1 {teacher['macro_f1']:.4f}",
         f"Student      accuracy {student['accuracy']:.4f}, macro-F1 {student['macro_f1']:.4f} "
-        f"(keeps {made['retention']:.1%} of the teacher's accuracy)",
+        f"(keeps {made['retention']:.1%} of the teacher's accuracy, {_kept(student, teacher):.1%} of its macro-F1)",
         f"Leaks        {made['leak_rate']:.1%} of the test set; a random split: {made['random_leak_rate']:.1%}",
         f"Gate         {made['gate']['sentence']}",
         f"Registered   {registered}",
         f"Bundle       {made['bundle']}",
         f"Report       {made['report']}",
-        f"Run          {record.name}, {record.seconds:.0f} s, {repeated} of {len(record.steps)} steps run, "
-        "the others were finished already",
+        f"Run          {record.name}, {record.seconds:.0f} s, {repeated} of {len(record.steps)} steps run{cached}",
     ]
     return Answer(
         document={
@@ -144,6 +157,10 @@ def _answer(trip: Flight, made: dict[str, Any]) -> Answer:
         next=_next(made, passed=passed),
         exit_code=0 if passed else Refused.exit_code,
     )
+
+
+def _kept(student: dict[str, Any], teacher: dict[str, Any]) -> float:
+    return student["macro_f1"] / teacher["macro_f1"] if teacher["macro_f1"] else 0.0
 
 
 def _next(made: dict[str, Any], *, passed: bool) -> list[str]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from pipelines.launcher.run_records import RunRecord, all_runs
+from pipelines.commands.report import PAGE
+from pipelines.launcher.run_records import RunRecord, all_runs, run_folder
 from pipelines.output import Answer, Table
 from pipelines.settings import Settings
 
@@ -16,12 +17,13 @@ def list_runs(last: int, settings: Settings) -> Answer:
             [f"No runs yet in {settings.store.root}."],
             next=["plumbline run configs/demo.yaml"],
         )
+    reported = [r.name for r in records if (run_folder(settings.store, r.name) / PAGE).is_file()]
     return Answer(
         document={"runs": [_document(record) for record in records]},
         table=Table(
             ("run", "pipeline", "status", "seconds", "steps", "why"), [_row(r) for r in records]
         ),
-        next=[f"plumbline report {records[-1].name}"],
+        next=[f"plumbline report {name}" for name in reported[-1:]],
     )
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from inspection.config import RunConfig
-from inspection.errors import CheckFailed, ParityError
+from inspection.errors import DataError, ParityError
 from pipelines.commands.report import PAGE
 from pipelines.launcher.launch import Flight
 
@@ -30,7 +30,7 @@ def explained(trip: Flight, config: RunConfig, command: str) -> Iterator[None]:
     """When a gate inside the pipeline refuses, write the page, say where it lies, and let the refusal go on."""
     try:
         yield
-    except (CheckFailed, ParityError) as refusal:
+    except (DataError, ParityError) as refusal:
         page = _write(trip, config, command, str(refusal))
         if page is not None:
             print(f"Report of what was found until then: {page}", file=sys.stderr)

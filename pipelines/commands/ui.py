@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -34,6 +35,7 @@ SHOWS_ZENML = "pipelines and their runs, step by step, with every artifact's pag
 
 def serve(settings: Settings, *, port: int, dashboard: bool, as_json: bool) -> Answer:
     """Serve until Ctrl-C; no login, so on the loopback address only."""
+    _check_free(port)
     address = f"http://{HOST}:{port}{PIPELINES if dashboard else ''}"
     command, variables = _zenml(settings, port) if dashboard else _mlflow(settings, port)
     if not as_json:
@@ -49,10 +51,18 @@ def serve(settings: Settings, *, port: int, dashboard: bool, as_json: bool) -> A
         server.terminate()
         server.wait()
     if code:
-        raise UserError(
-            f"the server ended with code {code}: is port {port} taken? Try --port {port + 1}"
-        )
+        raise UserError(f"the server ended with code {code}; what it said last stands above")
     return Answer({"served": address})
+
+
+def _check_free(port: int) -> None:
+    """Now, because MLflow finds out half a minute later, and calls it a success."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError as error:
+            raise UserError(f"port {port} is taken: try --port {port + 1}") from error
 
 
 def _mlflow(settings: Settings, port: int) -> tuple[Sequence[str], Mapping[str, str]]:

@@ -25,6 +25,9 @@ OFFLINE: Mapping[str, str] = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "DO_NOT_TRACK": "true",  # the word: MLflow does not understand 1
     "GX_ANALYTICS_ENABLED": "false",
+    # A tracking server that does not answer is told in seconds, not after minutes of retries.
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
 }
 QUIET: Mapping[str, str] = {
     # CRITICAL: ZenML logs a failing step's traceback as an error; the launcher says the cause itself.

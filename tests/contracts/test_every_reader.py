@@ -679,3 +679,21 @@ def test_reader__pipe_frames_each_fault_named(assets: Path, tmp_path: Path) -> N
 def read_copy(root: Path, tmp_path: Path) -> ImageIndex:
     shutil.copytree(root, tmp_path / "frames")
     return read(tmp_path / "frames", "folder")
+
+
+@pytest.mark.parametrize("names", [("train", "test"), ("Train", "valid", "TEST")])
+def test_folder__splits_are_not_taken_for_classes(names: tuple[str, ...], tmp_path: Path) -> None:
+    for name in names:
+        save(tmp_path / name / "good" / "1.png", picture(1))
+    with pytest.raises(DataError, match="are splits, not classes; merge"):
+        read(tmp_path, "folder")
+    save(tmp_path / "scratch" / "1.png", picture(2))  # then `test` may well be a class
+    assert "scratch" in read(tmp_path, "folder").classes
+
+
+def test_ingest__a_line_break_in_a_name_sets_that_file_aside(tmp_path: Path) -> None:
+    folder_layout(tmp_path)
+    save(tmp_path / "good" / "new\nline.png", picture(9))
+    found = row(read(tmp_path, "folder"), "good/new\nline.png")
+    assert found["quarantine"] == "name_control_character"
+    assert "rename it" in str(found["detail"])

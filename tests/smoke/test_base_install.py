@@ -82,5 +82,5 @@ def test_the_workshops_command_prints_what_to_install(say: Say) -> None:
     for arguments in ([], ["run", "config.yaml"], ["--help"]):
         said = say("plumbline", *arguments)
         assert said.returncode == 2
-        assert "pip install 'plumbline[pipeline]'" in said.stderr
+        assert "pip install '.[pipeline]'" in said.stderr
         assert "Traceback" not in said.stderr

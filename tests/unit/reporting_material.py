@@ -53,7 +53,7 @@ class Scores:
 @dataclass(frozen=True)
 class Head:
     head: str
-    validation: Scores
+    held_out: Scores
     chosen: bool
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -212,3 +213,15 @@ def test_check_groups__warns_of_one_that_swallows_the_set(
     assert result.passed is passed
     assert result.severity == "warning"
     assert bool(result.rows) is not passed
+
+
+def test_group_duplicates__near_copies_can_be_left_apart_and_are_reported_all_the_same(
+    tmp_path: Path,
+) -> None:
+    part = surface(1)
+    index = indexed(tmp_path, {"a.png": part, "b.png": recaptured(part, 2), "c.png": part})
+    together, _ = group_duplicates(index)
+    apart, report = group_duplicates(index, near_copies=False)
+    assert together.frame["group"].nunique() == 1
+    assert apart.frame["group"].nunique() == 2  # the exact copies stay together
+    assert len(report.pairs) >= 1

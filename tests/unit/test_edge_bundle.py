@@ -89,6 +89,17 @@ def test_drift_reference__has_its_three_tables(folder: Path) -> None:
     }
 
 
+def test_exchanged_classes__are_told_by_the_certificate(folder: Path) -> None:
+    (folder / "certificate.json").write_text(json.dumps({"classes": list(CLASSES)}))
+    resign(folder)
+    assert open_bundle(folder).manifest.classes == CLASSES
+    resign(folder, classes=["ok", "crack", "scratch"])
+    refused(folder, "certified for classes crack, ok, scratch", "do not run it")
+    (folder / "certificate.json").write_text("{")
+    resign(folder)
+    refused(folder, "certificate.json' cannot be read", kind=BundleError)
+
+
 @pytest.mark.parametrize("name", FILES)
 @pytest.mark.parametrize("where", [0.0, 0.5, 0.999])
 def test_flipped_bit__is_named(folder: Path, name: str, where: float) -> None:

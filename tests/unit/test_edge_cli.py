@@ -195,6 +195,7 @@ def test_limit__is_given_on_the_command_line(bundle: Path, images: Path, capsys:
         (["predict", "EMPTY", "IMAGES"], "manifest.json"),
         (["predict", "BUNDLE", "IMAGES", "--log", "IMAGES/a.png"], "prediction log"),
         (["verify", "absent"], "no bundle folder"),
+        (["verify", "BUNDLE", "--digest", "0123456789ab"], "not 0123456789ab"),
         (["verify", "BUNDLE", "--engine", "onnxrutime"], "did you mean 'onnxruntime'"),
         (["verify", "BUNDLE", "--threads", "0"], "threads must be 1"),
         (["verify", "BUNDLE", "--threads", "99999"], "threads must be 1 to 256"),

@@ -16,6 +16,7 @@ import pytest
 import torch
 from torch import nn
 
+from data_checks.drift_reference import DriftReference
 from deploy.edge.bundle import load_drift_reference, load_golden, open_bundle, self_test
 from deploy.edge.engines.registry import open_engine
 from deploy.edge.errors import BundleError, TamperedBundle
@@ -153,10 +154,16 @@ def test_drift_reference_is_the_validation_split(made):
     _, index, released = made
     arrays = load_drift_reference(open_bundle(released.folder))
     count = len(index.split("val"))
+    groups = DriftReference.from_arrays(arrays).groups
+    assert (
+        groups is not None
+    )  # without them a monitor cries wolf over parts photographed several times
+    assert len(groups) == count
     assert {name: a.shape for name, a in arrays.items()} == {
         "statistics": (count, 3),
         "probabilities": (count, 3),
         "embedding": (count, 3),
+        "groups": (count,),
     }
     luma = np.array([0.114, 0.587, 0.299])  # ITU-R BT.601, in OpenCV's order of channels
     grey = [cv2.imread(str(path)).mean(axis=(0, 1)) @ luma for path in index.split("val").paths]

@@ -64,7 +64,7 @@ def test_every_command_explains_itself_and_takes_json(tmp_path: Path, command: s
         (["run", "none.yaml"], "no such config"),
         (["runs", "--last", "0"], "--last"),
         (["monitor", "none.yaml", "log"], "no such config"),
-        (["report"], "no report of any run"),
+        (["report"], "no report in"),
         (["report", "none"], "no run 'none'"),
         (["log", "none", "out.parquet"], "none"),
         (["ui"], "nothing registered yet"),
@@ -129,7 +129,7 @@ def test_without_the_extra_it_prints_the_install_command(root: Path, tmp_path: P
         check=False,
     )
     assert done.returncode == 2
-    assert "pip install 'plumbline[pipeline]'" in done.stderr
+    assert "pip install '.[pipeline]'" in done.stderr
     assert "Traceback" not in done.stderr
 
 

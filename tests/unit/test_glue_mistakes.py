@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import socket
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from inspection.errors import Interrupted
+from inspection.errors import DataError, Interrupted
 from inspection.store import Store
 from pipelines.faults import as_ours
 from pipelines.launcher.launch import flight
@@ -137,3 +138,62 @@ def test_broken_yaml_is_told_without_jargon(tmp_path: Path, text: str, said: str
 
 def test_a_folder_is_no_config(tmp_path: Path) -> None:
     assert "is a folder" in plumbline(tmp_path, "run", ".").stderr
+
+
+def test_weights_that_are_not_there_are_told_before_anything_is_opened(tmp_path: Path) -> None:
+    (tmp_path / "x.yaml").write_text("name: demo\ndata: {kind: synthetic}\n")
+    gone = ["teacher.weights=gone.safetensors", "student.weights=lost.safetensors"]
+    said = plumbline(tmp_path, "run", "x.yaml", *gone)
+    assert said.returncode == 2
+    assert said.stderr.count("error: ") == 2
+    assert "teacher.weights: there is no file 'gone.safetensors'" in said.stderr
+    assert not (tmp_path / "store").exists()
+
+
+@pytest.mark.parametrize(
+    "change", ["seed=99999999999999999999", "student.learning_rate=.inf", "student.epochs=0"]
+)
+def test_numbers_that_nothing_can_count_with_are_refused_at_the_door(
+    tmp_path: Path, change: str
+) -> None:
+    (tmp_path / "x.yaml").write_text("name: demo\ndata: {kind: synthetic}\n")
+    said = plumbline(tmp_path, "run", "x.yaml", change)
+    assert said.returncode == 2
+    assert change.partition("=")[0] in said.stderr
+
+
+def test_a_registry_that_mlflow_cannot_open_is_told_at_once(tmp_path: Path) -> None:
+    said = plumbline(tmp_path, "models", PLUMBLINE_TRACKING_URI="junk://x")
+    assert said.returncode == 2
+    assert "PLUMBLINE_TRACKING_URI: 'junk://x' must begin with sqlite:///" in said.stderr
+
+
+def test_a_dotenv_of_another_encoding_is_named(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_bytes("PLUMBLINE_DATA=/Prüfstand".encode("latin-1"))
+    said = plumbline(tmp_path, "runs")
+    assert said.returncode == 2
+    assert ".env: is not UTF-8" in said.stderr
+
+
+def test_a_taken_port_is_told_at_once(tmp_path: Path) -> None:
+    (tmp_path / "store").mkdir()
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        holder.listen()
+        port = holder.getsockname()[1]
+        said = plumbline(tmp_path, "ui", "--port", str(port))
+    assert said.returncode == 2
+    assert f"port {port} is taken" in said.stderr
+
+
+def test_a_run_without_a_report_says_how_it_ended(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store")
+    with (
+        pytest.raises(DataError),
+        flight("train", "demo", store, lambda: datetime.now(UTC)) as trip,
+    ):
+        raise DataError("no images at all")
+    said = plumbline(tmp_path, "report", trip.record.name)
+    assert said.returncode == 2
+    assert "has no report (failed: no images at all)" in said.stderr
+    assert "Next:" not in plumbline(tmp_path, "runs").stdout

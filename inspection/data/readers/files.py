@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import unicodedata
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from inspection.data.readers.base import IMAGE_SUFFIXES, RawItem
 from inspection.errors import DataError
 
+SPLIT_FOLDERS = frozenset(
+    {"train", "training", "val", "valid", "validation", "dev", "test", "testing"}
+)
 Fault = tuple[str, str]
 """A quarantine code and its sentence."""
 
@@ -47,6 +51,16 @@ def class_folders(root: Path) -> list[Path]:
         for path in sorted(root.iterdir())
         if path.is_dir() and not path.is_symlink() and not path.name.startswith(".")
     ]
+
+
+def refuse_splits(root: Path) -> None:
+    """DataError when the folders below the root are somebody's splits, which would become classes."""
+    names = [folder.name for folder in class_folders(root)]
+    if len(names) > 1 and all(name.lower() in SPLIT_FOLDERS for name in names):
+        raise DataError(
+            f"data.root: '{root}' holds the folders {', '.join(names)}, which are splits, not classes; merge their "
+            "class folders (Plumbline splits by itself, without leaks), or give one of them as data.root"
+        )
 
 
 def linked_folders(root: Path) -> list[RawItem]:
@@ -88,4 +102,6 @@ def path_fault(path: Path, root: Path) -> Fault | None:
         )
     if relative(path, root) != path.relative_to(root).as_posix():
         return "name_not_utf8", "the file's name is not UTF-8: rename it"
+    if any(unicodedata.category(letter) == "Cc" for letter in relative(path, root)):
+        return "name_control_character", "the file's name holds a line break or the like: rename it"
     return None

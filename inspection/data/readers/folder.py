@@ -14,6 +14,7 @@ from inspection.data.readers.files import (
     class_folders,
     images_below,
     path_fault,
+    refuse_splits,
     relative,
 )
 from inspection.data.readers.labels import LabelRule
@@ -28,6 +29,7 @@ def read_folder(root: Path, config: DataConfig) -> list[RawItem]:
     paths = images_below(root)
     if not paths:
         raise DataError(f"data.root: no image files below '{root}'; is it the right folder?")
+    refuse_splits(root)
     folders = class_folders(root)
     filled = {path.relative_to(root).parts[0] for path in paths}
     if empty := [folder.name for folder in folders if folder.name not in filled]:

@@ -62,7 +62,9 @@ def _heads(run: RunReport) -> str:
     if not run.heads:
         return ""
     tried = (
-        f"{h.head} {score(h.validation.macro_f1)}{' (chosen)' if h.chosen else ''}"
-        for h in run.heads
+        f"{h.head} {score(h.held_out.macro_f1)}{' (chosen)' if h.chosen else ''}" for h in run.heads
     )
-    return f" Macro-F1 of the heads on validation images: {', '.join(tried)}."
+    return (
+        " Macro-F1 of the heads on all held-out images (validation, and training out of fold): "
+        f"{', '.join(tried)}."
+    )
