@@ -14,6 +14,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from data_checks.predictions import STATISTICS
+from data_checks.results import CheckResult
 from data_checks.two_samples import Labels
 from inspection.errors import DataError
 
@@ -82,6 +83,18 @@ class DriftReference:
 
     def __len__(self) -> int:
         return len(self.statistics)
+
+
+def check_reference_size(images: int, minimum: int) -> CheckResult:
+    """Warn when the validation split, which becomes the reference, is too small for the monitor ever to speak."""
+    return CheckResult(
+        name="drift_reference_size",
+        passed=images >= minimum,
+        observed=f"{images} validation images",
+        limit=f"at least {minimum}, or `plumbline monitor` refuses every batch of this bundle",
+        advice="add images, raise split.val, or lower monitor.min_images",
+        severity="warning",
+    )
 
 
 def _stacked(predictions: pd.DataFrame, name: str) -> Array:

@@ -8,6 +8,7 @@ from typing import Annotated
 
 from zenml import log_metadata, step
 
+from data_checks.drift_reference import check_reference_size
 from data_checks.duplicates import DuplicateReport, check_groups
 from data_checks.leaks import LeakReport
 from data_checks.results import GateReport
@@ -49,7 +50,10 @@ def write_report(
         created=datetime.fromisoformat(created),
         config=config,
         index=index,
-        checks=gate_report.with_results(check_groups(duplicates)),
+        checks=gate_report.with_results(
+            check_groups(duplicates),
+            check_reference_size(len(index.split("val")), config.monitor.min_images),
+        ),
         duplicates=duplicates,
         leaks=leaks,
         features=features,

@@ -14,6 +14,7 @@ from data_checks.drift import (
     detect_drift,
     signal_threshold,
 )
+from data_checks.drift_reference import check_reference_size
 from inspection.config import MonitorConfig
 from inspection.errors import DataError
 from tests.unit.checks_material import batch
@@ -161,3 +162,12 @@ def test_broken_arrays__are_refused(name: str, array: Any, message: str) -> None
 def test_missing_arrays__are_named() -> None:
     with pytest.raises(DataError, match="lacks probabilities, embedding"):
         DriftReference.from_arrays({"statistics": REFERENCE.statistics})
+
+
+def test_reference__too_small_for_the_monitor_is_warned_about() -> None:
+    assert check_reference_size(30, 30).passed
+    small = check_reference_size(12, 30)
+    assert not small.passed
+    assert small.severity == "warning"
+    assert "12 validation images" in small.sentence
+    assert "split.val" in small.advice
