@@ -19,7 +19,7 @@ from deploy.edge.files import canonical_json, sha256_bytes
 from inspection.config import ChecksConfig, DataConfig
 from inspection.data.index import ImageIndex
 from inspection.data.inspect_item import describe
-from inspection.data.readers.base import IMAGE_SUFFIXES, RawItem
+from inspection.data.readers.base import ANNOTATION_SUFFIXES, IMAGE_SUFFIXES, RawItem
 from inspection.data.readers.files import (
     checked_root,
     class_folders,
@@ -47,7 +47,7 @@ def source_fingerprint(config: DataConfig) -> str:
     digest = hashlib.sha256(config.model_dump_json().encode())
     for folder in class_folders(root):
         digest.update(f"{relative(folder, root)}/\n".encode())
-    for path in images_below(root, IMAGE_SUFFIXES | {".xml"}):
+    for path in images_below(root, IMAGE_SUFFIXES | ANNOTATION_SUFFIXES):
         facts = path.lstat()
         digest.update(f"{relative(path, root)}\0{facts.st_size} {facts.st_mtime_ns}\n".encode())
     return digest.hexdigest()
@@ -109,7 +109,7 @@ def _row(item: RawItem, root: Path, config: DataConfig, checks: ChecksConfig) ->
         "path": item.path,
         "label": item.label,
         "label_source": item.label_source,
-        "boxes": [dataclasses.asdict(box) for box in item.boxes],
+        "boxes": [] if item.relative else [dataclasses.asdict(box) for box in item.boxes],
         "mask_path": item.mask_path,
         "pair_id": item.pair_id,
         "session": item.session,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import os
 from pathlib import Path
@@ -16,8 +17,9 @@ from deploy.edge.files import sha256_bytes
 from deploy.edge.headers import SUFFIXES
 from deploy.edge.statistics import image_statistics
 from inspection.config import ChecksConfig, DataConfig
-from inspection.data.readers.base import RawItem
+from inspection.data.readers.base import Box, RawItem
 from inspection.data.readers.files import Fault
+from inspection.data.shapes import Outline, ShapeError
 
 Facts = dict[str, Any]
 """Some columns of one index row."""
@@ -44,7 +46,11 @@ def describe(
         return {**facts, "quarantine": error.reason, "detail": str(error)}, []
     facts |= _facts(decoded)
     warnings = _oddities(decoded, path)
+    item = _in_pixels(item, decoded)
+    facts["boxes"] = [dataclasses.asdict(box) for box in item.boxes]
     fault = _too_small(decoded, checks) or _other_size(item, decoded) or _bad_boxes(item, decoded)
+    if fault is None and item.shapes:
+        facts["regions"], fault = _regions(item, decoded)
     if fault is None and item.fault is None and item.mask_path is not None:
         mask, fault = _mask(root, item.mask_path, decoded, checks)
         warnings += _mask_oddities(mask, item, config)
@@ -116,6 +122,32 @@ def _bad_boxes(item: RawItem, decoded: Decoded) -> Fault | None:
         if box.x0 < 0 or box.y0 < 0 or box.x1 > width or box.y1 > height:
             return "box_out_of_bounds", f"{where} leaves the {width} x {height} image: redraw it"
     return None
+
+
+def _in_pixels(item: RawItem, decoded: Decoded) -> RawItem:
+    """The item with boxes and outlines in pixels of the opened image."""
+    if not item.relative:
+        return item
+    height, width = decoded.pixels.shape[:2]
+    boxes = tuple(
+        Box(box.x0 * width, box.y0 * height, box.x1 * width, box.y1 * height, box.label)
+        for box in item.boxes
+    )
+    shapes = tuple(
+        shape.scaled(width, height) if isinstance(shape, Outline) else shape
+        for shape in item.shapes
+    )
+    return dataclasses.replace(item, boxes=boxes, shapes=shapes, relative=False)
+
+
+def _regions(item: RawItem, decoded: Decoded) -> tuple[list[dict[str, Any]], Fault | None]:
+    """Every shape as pixels, or the first that cannot belong to this image."""
+    height, width = decoded.pixels.shape[:2]
+    try:
+        found = [shape.region(height, width) for shape in item.shapes]
+    except ShapeError as error:
+        return [], (error.code, f"{error}: draw it again or remove it")
+    return [dataclasses.asdict(region) for region in found], None
 
 
 def _mask(
