@@ -22,7 +22,16 @@ from inspection.data.readers.registry import READERS
 from inspection.data.readers.voc import parse_annotation
 from inspection.errors import DataError
 from inspection.store import Store
-from tests.reader_layouts import LAYOUTS, SIZE, picture, save, voc_layout, voc_xml
+from tests.reader_layouts import (
+    LAYOUTS,
+    SIZE,
+    folder_layout,
+    mask_layout,
+    picture,
+    save,
+    voc_layout,
+    voc_xml,
+)
 
 
 def read(root: Path, kind: str, **more: object) -> ImageIndex:
