@@ -62,19 +62,21 @@ def ingest(config: DataConfig, checks: ChecksConfig, *, store: Store, seed: int)
         config = config.model_copy(update={"root": root})
     root = checked_root(_root(config))
     items = [*READERS[reader](root, config), *linked_folders(root)]
-    _check_ok_class(items, config)
+    if all(item.mask_classes is None for item in items):
+        _check_ok_class({item.label for item in items}, config)
     described = _described(items, root, config, checks)
     rows = list(track(described, "reading images", len(items)))
+    # Masks of class numbers give their labels only now.
+    _check_ok_class({row["label"] for row in rows}, config)
     return ImageIndex.from_rows(root, [{**row, "source": config.kind} for row in rows])
 
 
-def _check_ok_class(items: list[RawItem], config: DataConfig) -> None:
-    labels = {item.label for item in items if item.label is not None}
+def _check_ok_class(labels: set[str | None], config: DataConfig) -> None:
     if config.ok_class is None or config.ok_class in labels:
         return
     raise DataError(
         f"data.ok_class: no image is labelled '{config.ok_class}'; "
-        f"give one of {', '.join(sorted(labels)) or 'the labels, of which there are none'}"
+        f"give one of {', '.join(sorted(filter(None, labels))) or 'the labels, of which there are none'}"
     )
 
 

@@ -1,11 +1,13 @@
 """What annotations draw on an image: polygons and run lengths as files state them, regions of pixels as we keep them.
 
-Covered: outlines of several rings, absolute or as shares of the image; run lengths in pairs (Severstal) and as counts
-(COCO), which must fit the image exactly. Not covered: holes (rings are joined), lines, key points.
+Covered: outlines of several rings, absolute or as shares of the image, (0, 0) the upper left corner of the first
+pixel; run lengths in pairs (Severstal) and as counts (COCO), which must fit the image exactly. Not covered: holes
+(rings are joined), lines, key points.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -65,7 +67,7 @@ class Outline:
 
     def region(self, height: int, width: int) -> Region:
         """Its pixels in an image of this size; ShapeError when it leaves the image or holds nothing."""
-        canvas = np.zeros((height, width), np.uint8)
+        canvas = np.zeros((height, width), bool)
         for ring in self.rings:
             points = np.asarray(ring, np.float64)
             if len(points) < 3 or not np.isfinite(points).all():
@@ -75,9 +77,8 @@ class Outline:
                 raise ShapeError(
                     "shape_out_of_bounds", f"{self.label} leaves the {width} x {height} image"
                 )
-            inside = np.clip(points, 0, (width - 1, height - 1))
-            cv2.fillPoly(canvas, [np.rint(inside * 16).astype(np.int32)], 1, shift=4)
-        return _filled(Region.of(self.label, canvas > 0))
+            canvas |= _ring_mask(np.clip(points, 0, (width, height)), height, width)
+        return _filled(Region.of(self.label, canvas))
 
     def scaled(self, x: float, y: float) -> Outline:
         """With every coordinate times `x` and `y`: from shares of the image to pixels."""
@@ -92,18 +93,25 @@ class Runs:
     label: str
     starts: tuple[int, ...]
     lengths: tuple[int, ...]
+    total: int | None = None
+    """Pixels of the image that the runs were made for, where the file tells."""
 
     @classmethod
     def of_counts(cls, label: str, counts: Sequence[int]) -> Runs:
         """From COCO's lengths of alternating runs, background first."""
         if any(count < 0 for count in counts):
             raise ShapeError("runs_negative", f"{label}: a run is negative")
-        starts = np.concatenate([[0], np.cumsum(counts)])
-        ones = [(int(starts[i]), int(counts[i])) for i in range(1, len(counts), 2) if counts[i]]
-        return cls(label, tuple(s for s, _ in ones), tuple(n for _, n in ones))
+        ends = list(itertools.accumulate(counts))
+        ones = [(ends[i - 1], counts[i]) for i in range(1, len(counts), 2) if counts[i]]
+        total = ends[-1] if ends else 0
+        return cls(label, tuple(start for start, _ in ones), tuple(n for _, n in ones), total)
 
     def region(self, height: int, width: int) -> Region:
-        """Its pixels; ShapeError when a run is empty, negative, or ends behind the image."""
+        """Its pixels; ShapeError when a run is empty, negative, or ends behind the image, or the counts before it."""
+        if self.total not in (None, height * width):
+            raise ShapeError(
+                "runs_size", f"{self.label}: runs of {self.total} pixels for {width} x {height}"
+            )
         flat = np.zeros(height * width, bool)
         for start, length in zip(self.starts, self.lengths, strict=True):
             if start < 0 or length <= 0 or start + length > flat.size:
@@ -116,6 +124,26 @@ class Runs:
 
 
 Shape = Outline | Runs
+
+
+def _ring_mask(points: npt.NDArray[np.float64], height: int, width: int) -> Mask:
+    """The pixels whose centres lie inside; for a sliver between the centres, those that its line touches."""
+    canvas = np.zeros((height, width), bool)
+    (x0, y0), (x1, y1) = points.T, np.roll(points, -1, axis=0).T
+    for row in range(int(y0.min()), min(height, int(np.ceil(y0.max())))):
+        crossed = (y0 <= row + 0.5) != (y1 <= row + 0.5)
+        share = (row + 0.5 - y0[crossed]) / (y1[crossed] - y0[crossed])
+        crossings = np.sort(x0[crossed] + share * (x1[crossed] - x0[crossed]))
+        for start, end in np.ceil(crossings - 0.5).astype(int).reshape(-1, 2):
+            canvas[row, start:end] = True
+    return canvas if canvas.any() else _touched(points, height, width)
+
+
+def _touched(points: npt.NDArray[np.float64], height: int, width: int) -> Mask:
+    canvas = np.zeros((height, width), np.uint8)
+    pixels = np.clip(np.floor(points), 0, (width - 1, height - 1)).astype(np.int32)
+    cv2.polylines(canvas, [pixels], isClosed=True, color=1)
+    return canvas > 0
 
 
 def _filled(region: Region) -> Region:

@@ -398,7 +398,7 @@ def test_reader__one_path_that_cannot_be_used(
 @pytest.mark.parametrize("kind", READERS)
 def test_reader__pattern_overrides_the_layout(kind: str, tmp_path: Path) -> None:
     LAYOUTS[kind](tmp_path)
-    index = read(tmp_path, kind, label_pattern=r"([0-2])$")
+    index = read(tmp_path, kind, label_pattern=r"([0-2])(?:_te..)?$")
     assert index.classes == ("0", "1", "2")
     assert set(index.frame["label_source"]) == {"filename"}
 
@@ -406,11 +406,11 @@ def test_reader__pattern_overrides_the_layout(kind: str, tmp_path: Path) -> None
 @pytest.mark.parametrize("kind", READERS)
 def test_reader__name_that_the_pattern_does_not_match(kind: str, tmp_path: Path) -> None:
     LAYOUTS[kind](tmp_path)
-    index = read(tmp_path, kind, label_pattern=r"([01])$")
+    index = read(tmp_path, kind, label_pattern=r"([01])(?:_te..)?$")
     lost = index.where(index.frame["quarantine"].notna())
     assert set(lost.frame["quarantine"]) == {"label_unmatched"}
     assert len(lost) == 2
-    assert all("data.label_pattern '([01])$'" in text for text in lost.frame["detail"])
+    assert all("data.label_pattern '([01])(?:_te..)?$'" in text for text in lost.frame["detail"])
 
 
 @pytest.mark.parametrize("kind", READERS)
