@@ -32,11 +32,26 @@ class SyntheticConfig(Strict):
 class DataConfig(Strict):
     """Where the images are and how their labels are to be read."""
 
-    kind: Literal["synthetic", "folder", "mask_pairs", "voc"]
+    kind: Literal[
+        "synthetic",
+        "folder",
+        "mask_pairs",
+        "voc",
+        "coco",
+        "yolo",
+        "severstal",
+        "index_masks",
+        "template_pairs",
+        "manifest",
+    ]
     root: Path | None = None
     ok_class: str | None = None
     label_pattern: str | None = None
     """Regular expression with one group, searched in the file's stem; overrides the reader's own label."""
+    annotations: Path | None = None
+    """The annotation file below the root, for formats that have one; without it the only one that fits."""
+    class_names: dict[int, str] = {}
+    """Names for class numbers, in formats that have numbers only (Severstal, YOLO, index masks, DeepPCB)."""
     mask_threshold: int = Field(128, ge=1, le=255)
     synthetic: SyntheticConfig = SyntheticConfig()
 

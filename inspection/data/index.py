@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -28,6 +29,9 @@ BOX = pa.struct(
 )
 """A box in pixels, `x0 <= x < x1`, `y0 <= y < y1`, with the class of what it holds."""
 
+REGION = pa.struct([("label", pa.string()), ("counts", pa.list_(pa.int32()))])
+"""Pixels of one class as `inspection.data.shapes.Region` keeps them."""
+
 SCHEMA = pa.schema(
     [
         ("image_id", pa.string()),  # SHA-256 of the file's bytes; equal for byte copies
@@ -41,6 +45,7 @@ SCHEMA = pa.schema(
         ("bit_depth", pa.int8()),
         ("label", pa.string()),
         ("boxes", pa.list_(BOX)),
+        ("regions", pa.list_(REGION)),
         ("mask_path", pa.string()),  # relative to the root
         ("pair_id", pa.string()),
         ("group", pa.string()),  # images that must share a split
@@ -148,7 +153,16 @@ class ImageIndex:
 
     def digest(self) -> str:
         """Content address: what the images are and what is said of them, not where they lie."""
-        named = ["image_id", "label", "boxes", "mask_path", "group", "split", "quarantine"]
+        named = [
+            "image_id",
+            "label",
+            "boxes",
+            "regions",
+            "mask_path",
+            "group",
+            "split",
+            "quarantine",
+        ]
         lines = sorted(
             repr([_plain(row[name]) for name in named])
             for row in self.frame[named].to_dict(orient="records")
@@ -165,7 +179,7 @@ def _first_line(error: Exception) -> str:
 
 def _frame(table: pa.Table) -> pd.DataFrame:
     frame: pd.DataFrame = table.to_pandas()
-    for name in ("boxes", "warnings"):
+    for name in ("boxes", "regions", "warnings"):
         frame[name] = pd.Series(
             [[] if value is None else list(value) for value in frame[name]], dtype=object
         )
@@ -174,6 +188,8 @@ def _frame(table: pa.Table) -> pd.DataFrame:
 
 def _plain(value: Any) -> Any:
     """Pandas' several spellings of nothing, as None."""
-    if isinstance(value, list):
-        return [dict(item) if isinstance(item, dict) else item for item in value]
+    if isinstance(value, dict):
+        return {name: _plain(item) for name, item in value.items()}
+    if isinstance(value, list | tuple | np.ndarray):
+        return [_plain(item) for item in value]
     return None if pd.isna(value) else value

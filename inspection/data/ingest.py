@@ -19,7 +19,7 @@ from deploy.edge.files import canonical_json, sha256_bytes
 from inspection.config import ChecksConfig, DataConfig
 from inspection.data.index import ImageIndex
 from inspection.data.inspect_item import describe
-from inspection.data.readers.base import IMAGE_SUFFIXES, RawItem
+from inspection.data.readers.base import ANNOTATION_SUFFIXES, IMAGE_SUFFIXES, RawItem
 from inspection.data.readers.files import (
     checked_root,
     class_folders,
@@ -47,7 +47,7 @@ def source_fingerprint(config: DataConfig) -> str:
     digest = hashlib.sha256(config.model_dump_json().encode())
     for folder in class_folders(root):
         digest.update(f"{relative(folder, root)}/\n".encode())
-    for path in images_below(root, IMAGE_SUFFIXES | {".xml"}):
+    for path in images_below(root, IMAGE_SUFFIXES | ANNOTATION_SUFFIXES):
         facts = path.lstat()
         digest.update(f"{relative(path, root)}\0{facts.st_size} {facts.st_mtime_ns}\n".encode())
     return digest.hexdigest()
@@ -62,19 +62,21 @@ def ingest(config: DataConfig, checks: ChecksConfig, *, store: Store, seed: int)
         config = config.model_copy(update={"root": root})
     root = checked_root(_root(config))
     items = [*READERS[reader](root, config), *linked_folders(root)]
-    _check_ok_class(items, config)
+    if all(item.mask_classes is None for item in items):
+        _check_ok_class({item.label for item in items}, config)
     described = _described(items, root, config, checks)
     rows = list(track(described, "reading images", len(items)))
+    # Masks of class numbers give their labels only now.
+    _check_ok_class({row["label"] for row in rows}, config)
     return ImageIndex.from_rows(root, [{**row, "source": config.kind} for row in rows])
 
 
-def _check_ok_class(items: list[RawItem], config: DataConfig) -> None:
-    labels = {item.label for item in items if item.label is not None}
+def _check_ok_class(labels: set[str | None], config: DataConfig) -> None:
     if config.ok_class is None or config.ok_class in labels:
         return
     raise DataError(
         f"data.ok_class: no image is labelled '{config.ok_class}'; "
-        f"give one of {', '.join(sorted(labels)) or 'the labels, of which there are none'}"
+        f"give one of {', '.join(sorted(filter(None, labels))) or 'the labels, of which there are none'}"
     )
 
 
@@ -109,7 +111,7 @@ def _row(item: RawItem, root: Path, config: DataConfig, checks: ChecksConfig) ->
         "path": item.path,
         "label": item.label,
         "label_source": item.label_source,
-        "boxes": [dataclasses.asdict(box) for box in item.boxes],
+        "boxes": [] if item.relative else [dataclasses.asdict(box) for box in item.boxes],
         "mask_path": item.mask_path,
         "pair_id": item.pair_id,
         "session": item.session,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import os
 from pathlib import Path
@@ -16,8 +17,10 @@ from deploy.edge.files import sha256_bytes
 from deploy.edge.headers import SUFFIXES
 from deploy.edge.statistics import image_statistics
 from inspection.config import ChecksConfig, DataConfig
-from inspection.data.readers.base import RawItem
+from inspection.data.class_masks import class_numbers, class_regions
+from inspection.data.readers.base import Box, RawItem
 from inspection.data.readers.files import Fault
+from inspection.data.shapes import Outline, Region, ShapeError
 
 Facts = dict[str, Any]
 """Some columns of one index row."""
@@ -52,10 +55,15 @@ def describe(
         return {**facts, "quarantine": error.reason, "detail": str(error)}, []
     facts |= _facts(decoded)
     warnings = _oddities(decoded, path)
+    item = _in_pixels(item, decoded)
+    facts["boxes"] = [dataclasses.asdict(box) for box in item.boxes]
     fault = _too_small(decoded, checks) or _other_size(item, decoded) or _bad_boxes(item, decoded)
+    if fault is None and item.shapes:
+        facts["regions"], fault = _regions(item, decoded)
     if fault is None and item.fault is None and item.mask_path is not None:
-        mask, fault = _mask(root, item.mask_path, decoded, checks)
-        warnings += _mask_oddities(mask, item, config)
+        told, oddities, fault = _mask_facts(item, item.mask_path, root, decoded, config, checks)
+        facts |= told
+        warnings += oddities
     if fault is not None:
         facts |= {"quarantine": fault[0], "detail": fault[1]}
     return facts, warnings
@@ -126,29 +134,89 @@ def _bad_boxes(item: RawItem, decoded: Decoded) -> Fault | None:
     return None
 
 
-def _mask(
-    root: Path, name: str, decoded: Decoded, checks: ChecksConfig
-) -> tuple[Pixels | None, Fault | None]:
-    """The mask's grey levels, or why it cannot be this image's."""
-    limit = checks.max_megapixels
+def _in_pixels(item: RawItem, decoded: Decoded) -> RawItem:
+    """The item with boxes and outlines in pixels of the opened image."""
+    if not item.relative:
+        return item
+    height, width = decoded.pixels.shape[:2]
+    boxes = tuple(
+        Box(box.x0 * width, box.y0 * height, box.x1 * width, box.y1 * height, box.label)
+        for box in item.boxes
+    )
+    shapes = tuple(
+        shape.scaled(width, height) if isinstance(shape, Outline) else shape
+        for shape in item.shapes
+    )
+    return dataclasses.replace(item, boxes=boxes, shapes=shapes, relative=False)
+
+
+def _regions(item: RawItem, decoded: Decoded) -> tuple[list[dict[str, Any]], Fault | None]:
+    """Every shape as pixels, or the first that cannot belong to this image."""
+    height, width = decoded.pixels.shape[:2]
     try:
-        mask = decode(read_bytes(root / name, max_megapixels=limit), max_megapixels=limit).pixels
+        found = [shape.region(height, width) for shape in item.shapes]
+    except ShapeError as error:
+        return [], (error.code, f"{error}: draw it again or remove it")
+    return [dataclasses.asdict(region) for region in found], None
+
+
+def _mask_facts(
+    item: RawItem,
+    name: str,
+    root: Path,
+    decoded: Decoded,
+    config: DataConfig,
+    checks: ChecksConfig,
+) -> tuple[Facts, list[str], Fault | None]:
+    """What the mask adds to the row, what is odd about it, or why it cannot be this image's."""
+    try:
+        data, pixels = _opened_mask(root / name, decoded, checks)
+        if item.mask_classes is None:
+            grey = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
+            marked = bool(np.any(grey >= config.mask_threshold))
+            return {}, _mask_oddities(item, config, marked=marked), None
+        regions = class_regions(class_numbers(data), item.mask_classes)
     except ImageError as error:
-        return None, ("mask_undecodable", f"mask '{name}': {_without_root(error, root)}")
+        return {}, [], ("mask_undecodable", f"mask '{name}': {_without_root(error, root)}")
+    except ShapeError as error:
+        return {}, [], (error.code, f"mask '{name}': {error}")
+    return _class_facts(regions, item, config)
+
+
+def _opened_mask(path: Path, decoded: Decoded, checks: ChecksConfig) -> tuple[bytes, Pixels]:
+    """The mask's bytes and pixels; ShapeError when it is of another size than the image."""
+    limit = checks.max_megapixels
+    data = read_bytes(path, max_megapixels=limit)
+    mask = decode(data, max_megapixels=limit).pixels
     if mask.shape[:2] != decoded.pixels.shape[:2]:
         sizes = [f"{shape[1]} x {shape[0]}" for shape in (mask.shape, decoded.pixels.shape)]
-        sentence = f"mask '{name}' is {sizes[0]}, the image {sizes[1]}: export it again"
-        return None, ("mask_size", sentence)
-    return cv2.cvtColor(mask, cv2.COLOR_RGB2GRAY).astype(np.uint8, copy=False), None
+        raise ShapeError("mask_size", f"is {sizes[0]}, the image {sizes[1]}: export it again")
+    return data, mask
 
 
-def _mask_oddities(mask: Pixels | None, item: RawItem, config: DataConfig) -> list[str]:
+def _class_facts(
+    regions: list[Region], item: RawItem, config: DataConfig
+) -> tuple[Facts, list[str], Fault | None]:
+    """Regions, and the label of the largest where neither the file's name nor the reader gave one."""
+    facts: Facts = {"regions": [dataclasses.asdict(region) for region in regions]}
+    if item.label is not None:
+        return facts, _mask_oddities(item, config, marked=bool(regions)), None
+    largest = max(regions, key=lambda region: region.area, default=None)
+    label = largest.label if largest else config.ok_class
+    if label is None:
+        return facts, ["label_missing: the mask is empty, and data.ok_class is not set"], None
+    source = "mask" if largest else "mask_empty"
+    return facts | {"label": label, "label_source": source}, [], None
+
+
+def _mask_oddities(item: RawItem, config: DataConfig, *, marked: bool) -> list[str]:
     """A mask may be empty and a good part's may not be, but people have to know."""
-    if mask is None:
-        return []
-    marked, sound = bool(np.any(mask >= config.mask_threshold)), item.label == config.ok_class
+    sound = item.label == config.ok_class
     if not marked and not sound:
-        return [f"mask_empty: no pixel of '{item.mask_path}' reaches {config.mask_threshold}"]
+        wanted = (
+            "has a class" if item.mask_classes is not None else f"reaches {config.mask_threshold}"
+        )
+        return [f"mask_empty: no pixel of '{item.mask_path}' {wanted}"]
     if marked and sound:
         return [f"mask_not_empty: '{item.mask_path}' marks a defect, the label is {item.label}"]
     return []

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from inspection.config import DataConfig
+from inspection.data.shapes import Shape
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"})
+ANNOTATION_SUFFIXES = frozenset({".xml", ".json", ".csv", ".txt", ".yaml", ".yml", ".parquet"})
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,13 @@ class RawItem:
     label: str | None = None
     label_source: str | None = None
     boxes: tuple[Box, ...] = ()
+    shapes: tuple[Shape, ...] = ()
+    """Pixels of defects as the annotation states them; they become regions once the image's size is known."""
+    relative: bool = False
+    """Boxes and outlines are shares of the image's size (0 to 1), not pixels."""
     mask_path: str | None = None
+    mask_classes: Mapping[int, str] | None = None
+    """The mask holds these class numbers, 0 is background; without it, grey levels of one class."""
     pair_id: str | None = None
     session: str | None = None
     camera: str | None = None
