@@ -41,7 +41,7 @@ SHIFTS: Mapping[str, Callable[[Any], Any]] = {
 }
 ANOTHER = "another product"
 SIZES = (30, 100)
-DRAWS = {True: 100, False: 50}
+DRAWS = {True: 60, False: 20}
 """Batches per size: clean, shifted."""
 
 

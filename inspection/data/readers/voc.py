@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import math
 import xml.etree.ElementTree as ElementTree
-from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
 from inspection.config import DataConfig
 from inspection.data.readers.base import IMAGE_SUFFIXES, Box, RawItem
+from inspection.data.readers.drawn import Drawn, main_class, strangers
 from inspection.data.readers.files import (
     Fault,
     checked_root,
@@ -110,7 +110,8 @@ def _item(
     except (ValueError, LookupError, ElementTree.ParseError, OSError) as error:
         sentence = f"'{xml.name}' cannot be read ({error}): mend the XML"
         return RawItem(path=name, fault=("annotation_unreadable", sentence))
-    main = largest_class(said.boxes) or ok_class
+    drawn = [Drawn(box.label, box) for box in said.boxes]
+    main = main_class(drawn) or ok_class
     label = rule.label(path.stem, main, "box" if said.boxes else "no_boxes")
     return RawItem(
         path=name,
@@ -119,27 +120,12 @@ def _item(
         boxes=said.boxes,
         stated_size=said.size,
         fault=_named_outside(said, xml) or label.fault,
-        warnings=_strangers(said.boxes, label.name),
+        warnings=strangers(drawn, label.name),
     )
 
 
 def _missing(path: Path) -> Fault:
     return "annotation_missing", f"no annotation '{path.stem}.xml': add one, or remove the image"
-
-
-def _strangers(boxes: tuple[Box, ...], label: str | None) -> tuple[str, ...]:
-    others = sorted({box.label for box in boxes} - {label})
-    if label is None or not others:
-        return ()
-    return (f"box_label_differs: labelled {label}, holds boxes of {', '.join(others)}",)
-
-
-def largest_class(boxes: tuple[Box, ...]) -> str | None:
-    """The class with the largest total area; the first by name when equal, None without boxes."""
-    areas: dict[str, float] = defaultdict(float)
-    for box in boxes:
-        areas[box.label] += box.area
-    return max(sorted(areas), key=areas.__getitem__, default=None)
 
 
 def parse_annotation(xml: Path) -> Annotation:
