@@ -18,6 +18,7 @@ import numpy.typing as npt
 from deploy.edge.decode import read_image
 from deploy.edge.errors import ImageError
 from inspection.data.index import ImageIndex
+from inspection.data.shapes import Region
 
 Pixels = npt.NDArray[np.uint8]
 Polygon = tuple[tuple[float, float], ...]
@@ -54,7 +55,7 @@ class Pictures:
     _rows: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        rows = self.index.frame[["path", "boxes", "mask_path"]].to_dict(orient="records")
+        rows = self.index.frame[["path", "boxes", "regions", "mask_path"]].to_dict(orient="records")
         self._rows = {str(row["path"]): {str(k): v for k, v in row.items()} for row in rows}
 
     def of(self, path: str) -> Thumbnail:
@@ -92,7 +93,9 @@ class Pictures:
     def _outlines(
         self, row: dict[str, Any], shape: tuple[int, ...], scale: float
     ) -> tuple[Polygon, ...]:
-        found = _mask_polygons(self._mask(row.get("mask_path")), shape, scale, self.mask_threshold)
+        regions = row.get("regions")
+        marked = _union(regions, shape) if regions else self._mask(row.get("mask_path"))
+        found = _mask_polygons(marked, shape, scale, self.mask_threshold)
         if found:
             return found
         boxes = row.get("boxes")
@@ -103,6 +106,16 @@ class Pictures:
             return None
         pixels, _ = self._pixels(path)
         return None if pixels is None else np.ascontiguousarray(pixels[..., 0])
+
+
+def _union(regions: list[dict[str, Any]], shape: tuple[int, ...]) -> Pixels | None:
+    """255 where any region is; None when the file is no longer of the size that was annotated."""
+    found = [Region(str(region["label"]), tuple(region["counts"])) for region in regions]
+    try:
+        masks = [region.mask(shape[0], shape[1]) for region in found]
+    except ValueError:
+        return None
+    return np.asarray(np.any(masks, axis=0) * 255, np.uint8)
 
 
 def _inside(root: Path, path: str) -> Path | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import numpy.typing as npt
 import pytest
 
 from inspection.data.index import ImageIndex
+from inspection.data.shapes import Region
 from inspection.reporting import thumbnails
 from inspection.reporting.thumbnails import Pictures, Thumbnail
 
@@ -149,3 +151,19 @@ def test_a_repeated_picture_is_decoded_once_and_counted_twice(tmp_path: Path) ->
     (tmp_path / "a.png").unlink()
     assert found.of("a.png") is first
     assert found.spent == pytest.approx(2 * once, rel=0.05)
+
+
+def test_regions_are_outlined_and_win_over_the_mask_they_were_read_from(tmp_path: Path) -> None:
+    save(tmp_path / "a.png", np.full((640, 640, 3), 90))
+    classes = np.zeros((640, 640))  # class numbers: far below any grey threshold
+    classes[100:300, 200:400] = 2
+    save(tmp_path / "m.png", classes)
+    region = dataclasses.asdict(Region.of("dent", classes == 2))
+    made = pictures(tmp_path, mask_path="m.png", regions=[region]).of("a.png")
+    assert bounds(made) == pytest.approx((100, 50, 200, 150), abs=1)
+
+
+def test_regions_of_another_size_outline_nothing(tmp_path: Path) -> None:
+    save(tmp_path / "a.png", np.full((64, 64, 3), 90))
+    region = dataclasses.asdict(Region.of("dent", np.ones((10, 10), bool)))
+    assert pictures(tmp_path, regions=[region]).of("a.png").polygons == ()
