@@ -13,6 +13,8 @@ from inspection.config import MonitorConfig
 from inspection.errors import DataError
 from tests.unit.checks_material import batch
 
+pytestmark = pytest.mark.process
+
 LOADING = {"script": "src", "link": "href", "img": "src", "iframe": "src", "source": "src"}
 
 

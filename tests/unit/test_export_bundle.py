@@ -40,6 +40,8 @@ from inspection.features.backbone import load_backbone
 from inspection.models.heads import Head, Teacher
 from inspection.store import Store
 
+pytestmark = pytest.mark.training
+
 CLASSES = ("blue", "green", "red")
 SIZE = Preprocessing(height=16, width=16)
 ROOT = Path(__file__).parents[2]

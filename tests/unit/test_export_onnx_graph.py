@@ -12,6 +12,8 @@ from torch import nn
 from deploy.edge.spec import Preprocessing
 from deploy.export.onnx_graph import OPSET, ExportError, check_contract, export_onnx, strip
 
+pytestmark = pytest.mark.training
+
 SIZE = Preprocessing(height=24, width=32)
 
 

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.process
+
 COMMANDS = ("run", "monitor", "doctor", "report", "runs", "models", "log", "ui")
 HEAVY = ("torch", "zenml", "mlflow", "pandas", "numpy", "lightning", "matplotlib", "onnxruntime")
 CALL = "import sys; from pipelines.entry import main; sys.exit(main())"

@@ -16,6 +16,8 @@ from pipelines.launcher.launch import flight
 from pipelines.launcher.run_records import all_runs
 from tests.unit.test_glue_cli import plumbline
 
+pytestmark = pytest.mark.process
+
 LOG = '{"half": '
 
 

@@ -21,6 +21,8 @@ from inspection.features.device import resolve_device
 from inspection.features.extract import Features, extract_features
 from inspection.store import Store
 
+pytestmark = pytest.mark.training
+
 CONFIG = TeacherConfig(backbone="test_resnet", image_size=64, batch_size=4)
 
 

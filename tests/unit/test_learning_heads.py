@@ -22,6 +22,8 @@ from inspection.training.labels import rows_of
 from inspection.training.scores import Score, score
 from inspection.training.teacher import train_teacher
 
+pytestmark = pytest.mark.training
+
 Floats = npt.NDArray[np.float32]
 Integers = npt.NDArray[np.int64]
 

@@ -12,6 +12,8 @@ from inspection.config import StudentConfig, TeacherConfig
 from inspection.errors import ConfigError
 from inspection.models.networks import check_networks
 
+pytestmark = pytest.mark.training
+
 TEACHER = TeacherConfig(backbone="resnet10t", image_size=64)
 STUDENT = StudentConfig(image_size=64)
 

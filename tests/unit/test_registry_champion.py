@@ -26,6 +26,8 @@ from inspection.evaluation.metrics import Evaluation, evaluate
 from inspection.store import Store
 from tests.edge_bundles import CLASSES, SPEC, by_numpy, pictures, png, write_bundle
 
+pytestmark = pytest.mark.process
+
 NAME = "demo"
 WRONG = 3
 """So many test images carry another label than the bundle's answer."""

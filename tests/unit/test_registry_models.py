@@ -37,6 +37,8 @@ from deploy.registry.tracking import RegistryError, TrackedRun, open_tracking, t
 from inspection.evaluation.answers import Answers
 from inspection.store import Store
 
+pytestmark = pytest.mark.process
+
 ROOT = Path(__file__).parents[2]
 SIZE = Preprocessing(height=8, width=8)
 CLASSES = ("blue", "green", "red")

@@ -12,6 +12,8 @@ import pytest
 from deploy.registry.tracking import TrackedRun, flat, open_tracking, track_run, tracking_uri
 from inspection.store import Store
 
+pytestmark = pytest.mark.process
+
 ROOT = Path(__file__).parents[2]
 
 WRITER = """
