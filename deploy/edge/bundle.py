@@ -143,10 +143,9 @@ def load_drift_reference(bundle: Bundle) -> dict[str, npt.NDArray[Any]]:
     """
     path = bundle.folder / DRIFT_REFERENCE
     arrays = _load_arrays(path, ("statistics", "probabilities", "embedding"))
-    with np.load(path, allow_pickle=False) as archive:
-        if "groups" not in archive:
-            return arrays
-        groups = archive["groups"]
+    groups = _load_groups(path)
+    if groups is None:
+        return arrays
     if groups.shape != (len(arrays["statistics"]),) or groups.dtype.kind not in "iu":
         raise BundleError(f"'{path}': groups must be a number per image: export the bundle again")
     return {**arrays, "groups": groups}
@@ -226,6 +225,16 @@ def _walk(folder: Path) -> Iterator[Path]:
             yield path
         else:
             raise TamperedBundle(f"bundle file '{path}' is no regular file; {_REMEDY}")
+
+
+def _load_groups(path: Path) -> npt.NDArray[Any] | None:
+    """None where an older bundle names none."""
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            groups: npt.NDArray[Any] | None = archive.get("groups")
+            return groups
+    except (OSError, ValueError, EOFError, MemoryError, zipfile.BadZipFile) as error:
+        raise BundleError(f"'{path}' cannot be read ({error}): export the bundle again") from error
 
 
 def _load_arrays(path: Path, names: tuple[str, ...]) -> dict[str, npt.NDArray[Any]]:

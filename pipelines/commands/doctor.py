@@ -14,7 +14,7 @@ from pathlib import Path
 
 from inspection.errors import PlumblineError
 from pipelines.output import Answer, Table, stdout_is_stderr
-from pipelines.settings import KNOWN, PREFIX, Settings, nearest
+from pipelines.settings import Settings, unknown_settings
 
 MIN_FREE_GB = 2.0
 EXTRAS = ("data", "pipeline")
@@ -93,9 +93,8 @@ def _installed(name: str) -> bool:
 def _settings(settings: Settings) -> Iterator[Finding]:
     yield Finding("store", str(settings.store.root))
     yield Finding("tracking", settings.tracking_uri)
-    for name in sorted(os.environ):
-        if name.startswith(PREFIX) and name not in KNOWN:
-            yield Finding("setting", name, f"unknown{nearest(name, KNOWN)}")
+    for fault in unknown_settings(os.environ):
+        yield Finding("setting", "not known", fault)
 
 
 def _disk(settings: Settings) -> Finding:

@@ -61,6 +61,7 @@ def _check_files(config: RunConfig) -> None:
 
 
 def _fly(trip: Flight, config: RunConfig, around: Surroundings, fresh: bool) -> dict[str, Any]:
+    from inspection.reporting.figures import retention
     from pipelines.train import train
 
     run = trip.start(train, {"config": config, "around": around}, fresh=fresh)
@@ -78,6 +79,7 @@ def _fly(trip: Flight, config: RunConfig, around: Surroundings, fresh: bool) -> 
         "teacher": assessment.teacher.summary,
         "student": release.evaluation.summary,
         "retention": assessment.retention,
+        "macro_f1_retention": retention(release.evaluation, assessment.teacher),
         "leak_rate": output(run, "leak_report").rate,
         "random_leak_rate": output(run, "leak_report").random_rate,
     }
@@ -137,7 +139,7 @@ def _answer(trip: Flight, made: dict[str, Any]) -> Answer:
     lines = [
         f"Teacher      accuracy {teacher['accuracy']:.4f}, macro-F1 {teacher['macro_f1']:.4f}",
         f"Student      accuracy {student['accuracy']:.4f}, macro-F1 {student['macro_f1']:.4f} "
-        f"(keeps {made['retention']:.1%} of the teacher's accuracy, {_kept(student, teacher):.1%} of its macro-F1)",
+        f"(keeps {made['retention']:.1%} of the teacher's accuracy, {made['macro_f1_retention']:.1%} of its macro-F1)",
         f"Leaks        {made['leak_rate']:.1%} of the test set; a random split: {made['random_leak_rate']:.1%}",
         f"Gate         {made['gate']['sentence']}",
         f"Registered   {registered}",
@@ -157,10 +159,6 @@ def _answer(trip: Flight, made: dict[str, Any]) -> Answer:
         next=_next(made, passed=passed),
         exit_code=0 if passed else Refused.exit_code,
     )
-
-
-def _kept(student: dict[str, Any], teacher: dict[str, Any]) -> float:
-    return student["macro_f1"] / teacher["macro_f1"] if teacher["macro_f1"] else 0.0
 
 
 def _next(made: dict[str, Any], *, passed: bool) -> list[str]:

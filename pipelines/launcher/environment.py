@@ -25,7 +25,9 @@ OFFLINE: Mapping[str, str] = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "DO_NOT_TRACK": "true",  # the word: MLflow does not understand 1
     "GX_ANALYTICS_ENABLED": "false",
-    # A tracking server that does not answer is told in seconds, not after minutes of retries.
+}
+PATIENCE: Mapping[str, str] = {
+    # A tracking server that does not answer is told in a minute, not in many; the user's own values win.
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
 }
@@ -91,3 +93,5 @@ def prepare(places: Places, *, debug: bool = False) -> None:
             )
     places.folder.mkdir(parents=True, exist_ok=True)
     os.environ.update(wanted)
+    for name, value in PATIENCE.items():
+        os.environ.setdefault(name, value)
