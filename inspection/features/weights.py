@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import json
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
@@ -27,6 +28,7 @@ HUB_TIMEOUT_S = 5.0
 
 Triple = tuple[float, float, float]
 
+FACTS = "facts"
 INCEPTION: Triple = (0.5, 0.5, 0.5)
 
 
@@ -105,11 +107,21 @@ def read_safetensors(path: Path) -> WeightsFile:
     try:
         with safe_open(path, framework="pt") as stream:
             tensors = {name: _widened(stream.get_tensor(name)) for name in stream.keys()}  # noqa: SIM118
-            return WeightsFile(path.name, tensors, stream.metadata() or {})
-    except SafetensorError as error:
+            return WeightsFile(path.name, tensors, _unpacked(stream.metadata() or {}))
+    except (SafetensorError, json.JSONDecodeError) as error:
         raise WeightsError(
             f"weights file '{path}' cannot be read ({error}): copy or download it again"
         ) from error
+
+
+def packed(facts: Mapping[str, str]) -> dict[str, str]:
+    """Metadata as one entry: safetensors writes several in random order, and equal weights must be equal bytes."""
+    return {FACTS: json.dumps(facts, sort_keys=True)}
+
+
+def _unpacked(metadata: Mapping[str, str]) -> dict[str, str]:
+    facts = json.loads(metadata.get(FACTS, "{}"))
+    return {**metadata, **facts} if isinstance(facts, dict) else dict(metadata)
 
 
 def load_weights(module: nn.Module, weights: WeightsFile, what: str) -> None:

@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 from deploy.edge.files import sha256_file, written_aside
 from deploy.edge.spec import Preprocessing
 from inspection.errors import WeightsError
-from inspection.features.weights import Triple, load_weights, read_safetensors
+from inspection.features.weights import Triple, load_weights, packed, read_safetensors
 from inspection.models.graph import DeployGraph
 from inspection.models.registry import build_student
 from inspection.models.student import Student
@@ -42,7 +42,9 @@ def save_weights(folder: Path, student: Student) -> str:
     """Write the student's weights; their SHA-256, for the card."""
     state = {name: tensor.cpu().contiguous() for name, tensor in student.state_dict().items()}
     with written_aside(folder / WEIGHTS) as aside:
-        save_file(state, aside, metadata={"mean": _text(student.mean), "std": _text(student.std)})
+        save_file(
+            state, aside, metadata=packed({"mean": _text(student.mean), "std": _text(student.std)})
+        )
     return sha256_file(folder / WEIGHTS)
 
 

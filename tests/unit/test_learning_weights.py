@@ -16,6 +16,7 @@ from inspection.features.weights import (
     Blueprint,
     create_network,
     load_weights,
+    packed,
     read_safetensors,
     state_digest,
 )
@@ -59,6 +60,24 @@ def test_a_file_says_how_its_network_was_fed(tmp_path: Path) -> None:
     network = create_network(TINY, str(path), seed=0)
     assert network.mean == (0.1, 0.2, 0.3)
     assert network.std == (0.4, 0.5, 0.6)
+
+
+def test_packed_metadata_is_read_back_and_gives_equal_bytes(tmp_path: Path) -> None:
+    told = {
+        "std": "0.4,0.5,0.6",
+        "mean": "0.1,0.2,0.3",
+        "license": "mit",
+        "source": "x",
+        "pad_type": "",
+    }
+    written = set()
+    for i in range(30):  # safetensors draws the order of several entries anew in each file
+        path = tmp_path / f"{i}.safetensors"
+        save_file(tiny_state(), path, metadata=packed(told))
+        written.add(path.read_bytes())
+    assert len(written) == 1
+    network = create_network(TINY, str(path), seed=0)
+    assert (network.mean, network.std, network.licence) == ((0.1, 0.2, 0.3), (0.4, 0.5, 0.6), "mit")
 
 
 def test_padding_follows_the_file_where_the_network_can(tmp_path: Path) -> None:
