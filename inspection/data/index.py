@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from deploy.edge.files import written_aside
+from deploy.edge.files import write_bytes
 from inspection.errors import DataError
 
 SPLITS = ("train", "val", "test")
@@ -111,14 +112,19 @@ class ImageIndex:
 
     def save(self, path: Path) -> None:
         """Write Parquet, whole or not at all."""
+        write_bytes(path, self.to_bytes())
+
+    def to_bytes(self) -> bytes:
+        """The Parquet file; equal indexes give equal bytes."""
         table = self.table().replace_schema_metadata({b"plumbline.root": str(self.root).encode()})
-        with written_aside(path) as aside:
-            pq.write_table(table, aside)
+        stream = io.BytesIO()
+        pq.write_table(table, stream)
+        return stream.getvalue()
 
     def table(self) -> pa.Table:
         """The Arrow table, exactly `SCHEMA`."""
         rows = [
-            {name: _plain(value) for name, value in row.items()}
+            {name: plain(value) for name, value in row.items()}
             for row in self.frame.to_dict(orient="records")
         ]
         return pa.Table.from_pylist(rows, schema=SCHEMA)
@@ -164,7 +170,7 @@ class ImageIndex:
             "quarantine",
         ]
         lines = sorted(
-            repr([_plain(row[name]) for name in named])
+            repr([plain(row[name]) for name in named])
             for row in self.frame[named].to_dict(orient="records")
         )
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()
@@ -186,10 +192,12 @@ def _frame(table: pa.Table) -> pd.DataFrame:
     return frame
 
 
-def _plain(value: Any) -> Any:
-    """Pandas' several spellings of nothing, as None."""
+def plain(value: Any) -> Any:
+    """As JSON would have it: Pandas' several spellings of nothing as None, NumPy's numbers as Python's."""
     if isinstance(value, dict):
-        return {name: _plain(item) for name, item in value.items()}
+        return {name: plain(item) for name, item in value.items()}
     if isinstance(value, list | tuple | np.ndarray):
-        return [_plain(item) for item in value]
-    return None if pd.isna(value) else value
+        return [plain(item) for item in value]
+    if pd.isna(value):
+        return None
+    return value.item() if isinstance(value, np.generic) else value
