@@ -1,0 +1,145 @@
+"""What two images that look alike really are: the same view twice, one surface with a difference, or strangers.
+
+Covered: a pair is called the same only if nothing remains between them, a scratch of the stated contrast would have
+been seen, and neither shows a strip that the other lacks; otherwise, if their texture is one, they are kept together
+and both stay. Not covered: what `residual` and `similarity` do not cover.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import cv2
+import numpy as np
+
+from data_checks.duplicates import ALIKE
+from data_checks.fingerprints import SYMMETRIES, view_of
+from data_checks.hamming import Pairs
+from data_checks.residual import PEAK, Comparison, compare
+from data_checks.similarity import CANVAS, similarity, spectrum
+from deploy.edge.decode import Pixels, read_image
+from inspection.progress import track
+from inspection.records import Record
+
+SMALLEST_DEFECT = 20.0
+"""Grey levels of the faintest scratch, 2 px wide and 16 px long, that must not be lost: the default."""
+LARGEST_STRIP = 4.0
+"""Pixels at the border that one image may lack and still be called the same."""
+
+Verdict = Literal["same", "alike", "different"]
+"""`alike`: one surface, but different somewhere, or not proven to be the same; never dropped."""
+
+
+@dataclass(frozen=True)
+class Evidence(Record):
+    """Why two images are what they are called; what was not measured, since they are strangers, is None.
+
+    `similarity`: of their texture, 0 to 1. `symmetry`: how the second had to be turned. The rest: `Comparison`.
+    """
+
+    similarity: float
+    symmetry: str
+    peak: float | None = None
+    faintest: float | None = None
+    shift: tuple[float, float] | None = None
+    gain: float | None = None
+    unseen: float | None = None
+    clipped: tuple[float, float] | None = None
+    where: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True)
+class Judged(Record):
+    """A pair of images by path, the verdict on it, and why."""
+
+    first: str
+    second: str
+    verdict: Verdict
+    evidence: Evidence
+
+    @property
+    def sentence(self) -> str:
+        """The verdict for people."""
+        found = self.evidence
+        turned = "" if found.symmetry == SYMMETRIES[0] else f", {found.symmetry}"
+        if found.peak is None or found.faintest is None or found.shift is None:
+            return f"texture {found.similarity:.2f} alike{turned}: another surface, or it cannot be aligned"
+        moved = f"shift {found.shift[0]:+.1f}, {found.shift[1]:+.1f} px, light x {found.gain:.2f}{turned}"
+        if self.verdict == "same":
+            return f"{moved}: nothing else differs; a 2 px scratch of {found.faintest:.0f} grey levels would show"
+        if found.peak > PEAK:
+            return f"{moved}: they differ at {found.where} by {found.peak:.0f} times the noise"
+        if found.unseen is not None and found.unseen > LARGEST_STRIP:
+            return f"{moved}: {found.unseen:.0f} px at the border are on one of them only"
+        return f"{moved}: too noisy to tell; only a scratch of {found.faintest:.0f} grey levels would show"
+
+
+def judge_pairs(
+    root: Path,
+    paths: Sequence[str],
+    pairs: Pairs,
+    symmetry: Sequence[int],
+    *,
+    smallest_defect: float = SMALLEST_DEFECT,
+    max_megapixels: float = 100.0,
+) -> list[Judged]:
+    """Open both images of every pair of rows and compare them, in the order given."""
+
+    def one(row: int) -> Judged:
+        names = [paths[int(place)] for place in pairs[row]]
+        first, second = (read_image(root / n, max_megapixels=max_megapixels).pixels for n in names)
+        verdict, evidence = judge(
+            first, second, int(symmetry[row]), smallest_defect=smallest_defect
+        )
+        return Judged(names[0], names[1], verdict, evidence)
+
+    with ThreadPoolExecutor(max_workers=min(16, os.cpu_count() or 1)) as pool:
+        return list(track(pool.map(one, range(len(pairs))), "comparing images", len(pairs)))
+
+
+def judge(
+    first: Pixels, second: Pixels, symmetry: int = 0, *, smallest_defect: float = SMALLEST_DEFECT
+) -> tuple[Verdict, Evidence]:
+    """Compare two images, uint8 (H, W, 3), the second seen as `symmetry` says."""
+    turned = SYMMETRIES[symmetry]
+    second = view_of(second, symmetry)
+    likeness = round(_likeness(first, second), 3)
+    if likeness < ALIKE:
+        return "different", Evidence(likeness, turned)
+    found = compare(first, second)
+    if found is None:
+        return "alike", Evidence(likeness, turned)
+    return _verdict(found, smallest_defect), Evidence(
+        similarity=likeness,
+        symmetry=turned,
+        peak=round(found.peak, 2),
+        faintest=round(min(found.faintest, 255.0), 2),
+        shift=(round(found.shift[0], 2), round(found.shift[1], 2)),
+        gain=round(found.gain, 3),
+        unseen=round(found.unseen, 2),
+        clipped=(round(found.clipped[0], 5), round(found.clipped[1], 5)),
+        where=found.where,
+    )
+
+
+def _verdict(found: Comparison, smallest_defect: float) -> Verdict:
+    proven = (
+        found.peak <= PEAK and found.faintest <= smallest_defect and found.unseen <= LARGEST_STRIP
+    )
+    return "same" if proven else "alike"
+
+
+def _likeness(first: Pixels, second: Pixels) -> float:
+    """Similarity of two views at a scale at which the larger fills the canvas."""
+    scale = min(1.0, CANVAS / max(*first.shape[:2], *second.shape[:2]))
+    spectra = [spectrum(_grey(pixels), scale)[None] for pixels in (first, second)]
+    return float(similarity(spectra[0], spectra[1])[0])
+
+
+def _grey(pixels: Pixels) -> Pixels:
+    return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), np.uint8)
