@@ -36,13 +36,25 @@ def ask(index: ImageIndex, checks: ChecksConfig, names: Sequence[str]) -> tuple[
     """The answers to some questions, in the order asked."""
     frame = enriched(index)
     answers: dict[str, CheckResult] = {}
-    with _quiet_great_expectations():
-        context = _context(None)
-        for scope in SCOPES:
-            asked = [CHECKS[name] for name in names if CHECKS[name].scope == scope]
-            rows = frame if scope == "all" else frame[index.frame["quarantine"].isna()]
-            answers |= _answers(context, asked, rows, checks, scope) if asked else {}
+    for scope in SCOPES:
+        asked = [CHECKS[name] for name in names if CHECKS[name].scope == scope]
+        rows = frame if scope == "all" else frame[index.frame["quarantine"].isna()]
+        answers |= answered(rows, asked, checks, scope) if asked else {}
     return tuple(answers[name] for name in names)
+
+
+def answered(
+    rows: pd.DataFrame, asked: Sequence[Question], checks: ChecksConfig, name: str
+) -> dict[str, CheckResult]:
+    """What a table with `path` and `label` answers to some questions, by their names; `name` names the suite."""
+    with _quiet_great_expectations():
+        return _answers(_context(None), asked, rows, checks, name)
+
+
+def as_suite(asked: Sequence[Question], checks: ChecksConfig, name: str) -> Any:
+    """The questions as a `great_expectations.ExpectationSuite`."""
+    with _quiet_great_expectations():
+        return _suite(asked, checks, name)
 
 
 def write_data_docs(index: ImageIndex, checks: ChecksConfig, folder: Path) -> Path:
@@ -94,12 +106,12 @@ def _context(folder: Path | None) -> Any:
     return context
 
 
-def _batch_definition(context: Any, scope: Scope) -> Any:
+def _batch_definition(context: Any, scope: str) -> Any:
     source = context.data_sources.add_pandas(f"index_{scope}")
     return source.add_dataframe_asset(scope).add_batch_definition_whole_dataframe(scope)
 
 
-def _suite(asked: Sequence[Question], checks: ChecksConfig, scope: Scope) -> Any:
+def _suite(asked: Sequence[Question], checks: ChecksConfig, scope: str) -> Any:
     import great_expectations as gx
 
     suite = gx.ExpectationSuite(name=f"image_index_{scope}")
@@ -117,7 +129,7 @@ def _answers(
     asked: Sequence[Question],
     rows: pd.DataFrame,
     checks: ChecksConfig,
-    scope: Scope,
+    scope: str,
 ) -> dict[str, CheckResult]:
     batch = _batch_definition(context, scope).get_batch({"dataframe": _plain(rows)})
     result = batch.validate(
@@ -136,7 +148,8 @@ def _answers(
 
 def _plain(rows: pd.DataFrame) -> pd.DataFrame:
     """Columns of lists out: Great Expectations hashes values, lists cannot be."""
-    return rows.drop(columns=["boxes", "warnings"]).reset_index(drop=True)
+    lists = ["boxes", "warnings"]
+    return rows.drop(columns=lists, errors="ignore").reset_index(drop=True)
 
 
 def _result(question: Question, item: Any, checks: ChecksConfig, total: int) -> CheckResult:

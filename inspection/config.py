@@ -63,6 +63,8 @@ class ChecksConfig(Strict):
     min_side: int = Field(16, ge=1)
     min_images_per_class: int = Field(8, ge=2)
     max_quarantined: Fraction = 0.25
+    profile: Path | None = None
+    """What the data set is agreed to look like, as JSON that people have reviewed (`data_checks/profile.py`)."""
     data_docs: bool = False
     """Also write Great Expectations' own pages (they load styles from the network)."""
 

@@ -8,6 +8,7 @@ from zenml import log_metadata, step
 
 from data_checks.contradictions import quarantine_contradictions
 from data_checks.expectations import validate_index
+from data_checks.profile_gate import with_profile
 from data_checks.results import GateReport
 from inspection.config import ChecksConfig
 from inspection.data.index import ImageIndex
@@ -19,6 +20,6 @@ def check_data(
 ) -> tuple[Annotated[ImageIndex, "checked_index"], Annotated[GateReport, "gate_report"]]:
     """The answers travel on even when the gate says no: the next step refuses, and the report can show why."""
     checked = quarantine_contradictions(index)
-    report = validate_index(checked, checks)
+    report = with_profile(validate_index(checked, checks), checked, checks)
     log_metadata({"passed": report.passed, "quarantined": report.quarantined})
     return checked, report
