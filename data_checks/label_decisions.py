@@ -47,7 +47,7 @@ def read_decisions(path: Path) -> tuple[Decision, ...]:
     try:
         text = path.read_text(encoding="utf-8-sig")
         rows = _csv(text) if path.suffix.lower() == ".csv" else _json(text)
-    except (OSError, ValueError, csv.Error) as error:
+    except (OSError, ValueError, RecursionError, csv.Error) as error:
         raise DataError(f"'{path.name}' holds no decisions ({error}): write it again") from error
     faults = [fault for number, row in enumerate(rows, 1) for fault in _row_faults(number, row)]
     if faults:

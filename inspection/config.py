@@ -53,6 +53,8 @@ class DataConfig(Strict):
     class_names: dict[int, str] = {}
     """Names for class numbers, in formats that have numbers only (Severstal, YOLO, index masks, DeepPCB)."""
     mask_threshold: int = Field(128, ge=1, le=255)
+    edits: tuple[Path, ...] = ()
+    """Plans, edits and audit decisions to apply to the index as it is read, in order."""
     synthetic: SyntheticConfig = SyntheticConfig()
 
 

@@ -15,6 +15,7 @@ from typing import Annotated, Any
 import typer
 
 from inspection.errors import Interrupted, PlumblineError
+from pipelines.data_cli import data_app
 from pipelines.faults import STOPPED_SENTENCE, as_ours
 from pipelines.output import Answer, say, say_error, say_usage
 from pipelines.settings import Settings, load_settings, unknown_settings
@@ -32,6 +33,8 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
+
+app.add_typer(data_app, name="data")
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 Config = Annotated[Path, typer.Argument(help="A YAML of configs/.", metavar="CONFIG")]

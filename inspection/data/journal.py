@@ -82,7 +82,10 @@ def revert_edits(index: Path) -> tuple[ImageIndex, Edits]:
             "import the data again and apply the edits that are to stay"
         )
     write_bytes(index, written)
-    Journal(known.entries[:-1]).save(journal_file(index))
+    if len(known.entries) > 1:
+        Journal(known.entries[:-1]).save(journal_file(index))
+    else:
+        journal_file(index).unlink()
     return restored, last.edits
 
 

@@ -8,6 +8,7 @@ near-copies among parents (group them first), boxes of what a mirrored edge repe
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -67,6 +68,14 @@ def cut_patches(
         facts = {"options": dataclasses.asdict(options), "seed": seed, "source": index.digest()}
         write_listing(aside, LISTING, KIND, {**facts, "patches": [told for _, told in made]})
     return _report(place, counts)
+
+
+def windows_in(folder: Path) -> dict[str, list[Window]]:
+    """Where the patches of a folder were cut, by the path of their parent."""
+    found: dict[str, list[Window]] = {}
+    for told in json.loads((folder / LISTING).read_bytes())["patches"]:
+        found.setdefault(str(told["parent"]), []).append(Window(*map(int, told["window"])))
+    return found
 
 
 def _reasons(counts: Counts) -> str:

@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from deploy.edge.files import canonical_json, sha256_bytes, sha256_file
 from inspection.config import RunConfig
 from inspection.errors import ConfigError, Refused
 from inspection.store import Store
@@ -49,12 +50,19 @@ def run_config(
 
 
 def _check_files(config: RunConfig) -> None:
-    """Weights that are not there are told before anything is opened."""
+    """Files that are not there are told before anything is opened."""
     named = {"teacher.weights": config.teacher.weights, "student.weights": config.student.weights}
     missing = [
         f"{key}: there is no file '{weights}'; mend the path, or use 'hub' or 'none'"
         for key, weights in named.items()
         if weights not in ("hub", "none") and not Path(weights).is_file()
+    ]
+    named_too = [("checks.profile", config.checks.profile)]
+    named_too += [("data.edits", path) for path in config.data.edits]
+    missing += [
+        f"{key}: there is no file '{path}'; mend the path or leave it out"
+        for key, path in named_too
+        if path is not None and not path.is_file()
     ]
     if missing:
         raise ConfigError(missing)
@@ -89,14 +97,17 @@ def _fly(trip: Flight, config: RunConfig, around: Surroundings, fresh: bool) -> 
 
 
 def _fingerprint(config: RunConfig, store: Store) -> str:
-    """What the source holds now; generated images that somebody deleted are drawn again first."""
+    """What the source and the files beside it hold now; generated images that are gone are drawn again first."""
     from inspection.data.ingest import source_fingerprint, synthetic_folder
     from inspection.data.synthetic import generate
 
     if config.data.kind == "synthetic":
         folder = synthetic_folder(config.data, store, seed=config.seed)
         generate(folder, config.data.synthetic, seed=config.seed)
-    return source_fingerprint(config.data)
+    beside = [path for path in (config.checks.profile, *config.data.edits) if path is not None]
+    return sha256_bytes(
+        canonical_json([source_fingerprint(config.data), *(sha256_file(p) for p in beside)])
+    )
 
 
 def _around(

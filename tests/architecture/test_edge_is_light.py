@@ -69,3 +69,39 @@ def test_data_checks__import_without_torch_and_zenml(root: Path) -> None:
         [sys.executable, "-c", program], cwd=root, capture_output=True, text=True, check=False
     )
     assert result.returncode == 0, result.stderr
+
+
+def test_the_data_room_works_without_torch_and_zenml(root: Path, tmp_path: Path) -> None:
+    wall = WALL.split("import deploy.edge")[0] % (
+        ["torch", "torchvision", "timm", "zenml", "lightning", "mlflow", "onnx", "onnxscript", "evidently", "safetensors"],
+    )  # fmt: skip
+    program = f"""{wall}
+import os
+import cv2, numpy as np
+sys.path.insert(0, {str(root)!r})
+rng = np.random.default_rng(0)
+for label in ("ok", "scratch"):
+    for i in range(8):
+        os.makedirs(label, exist_ok=True)
+        grain = cv2.GaussianBlur(rng.normal(0, 30, (80, 80)), (0, 0), 1.5)
+        cv2.imwrite(f"{{label}}/{{i}}.png", np.clip(120 + 3 * grain, 0, 255).astype(np.uint8))
+from pipelines.cli import run_command_line
+for line in (
+    "import . --kind folder --out work/i.parquet",
+    "check work/i.parquet --page work/q.html --write-profile work/p.json",
+    "check work/i.parquet --profile work/p.json",
+    "dedupe work/i.parquet --symmetries --page work/d.html",
+    "split work/i.parquet",
+    "split work/i.parquet --audit",
+    "audit work/i.parquet --page work/a.html",
+    "export work/i.parquet work/c.json",
+    "view work/i.parquet --page work/v.html",
+    "revert work/i.parquet",
+):
+    code = run_command_line(["data", *line.split()])
+    assert code == 0, (line, code)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[-2000:]

@@ -72,6 +72,7 @@ def test_apply_then_revert_gives_the_same_bytes(
         revert_edits(file)
         assert file.read_bytes() == kept[-1]
     assert history(file).entries == ()
+    assert not journal_file(file).exists()
     with pytest.raises(DataError, match="nothing was applied"):
         revert_edits(file)
 

@@ -199,3 +199,16 @@ def test_a_run_without_a_report_says_how_it_ended(tmp_path: Path) -> None:
     assert said.returncode == 2
     assert "has no report (failed: no images at all)" in said.stderr
     assert "Next:" not in plumbline(tmp_path, "runs").stdout
+
+
+def test_files_named_beside_the_data_are_asked_for_before_anything_is_opened(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "a.yaml").write_text(
+        "name: a\ndata: {kind: synthetic, edits: [gone.json]}\nchecks: {profile: lost.json}\n"
+    )
+    said = plumbline(tmp_path, "run", "a.yaml")
+    assert said.returncode == 2
+    assert "data.edits: there is no file 'gone.json'" in said.stderr
+    assert "checks.profile: there is no file 'lost.json'" in said.stderr
+    assert not (tmp_path / "store").exists()
