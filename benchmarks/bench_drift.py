@@ -1,8 +1,8 @@
 """Does the monitor stay silent on the trained product, and speak when light, focus or product change?
 
 For each set: its config is run once; then its frozen test images, which neither training nor the drift reference has
-seen, are given to `plumbline-edge predict` and `plumbline monitor` as they are, darkened by 15 of 255 grey levels,
-blurred, and exchanged for another product's. Then smaller batches are drawn from the same predictions, many times.
+seen, are given to `plumbline-edge predict` and `plumbline monitor` as they are, darkened by 15 of 255 grey levels and to
+half, blurred, and exchanged for another product's. Then smaller batches are drawn from the same predictions, many times.
 Batches of one test set overlap: a rate belongs to this test set, its spread does not cover another one.
 
 Needs PLUMBLINE_TEST_ASSETS for the real sets; name sets on the command line to measure only those.
@@ -37,6 +37,7 @@ OTHER = {"demo": "neu_det/images", "neu_det": "magnetic_tile", "magnetic_tile": 
 SHIFTS: Mapping[str, Callable[[Any], Any]] = {
     "as it is": lambda pixels: pixels,
     "15 grey levels darker": lambda pixels: np.maximum(pixels, 15) - 15,
+    "half as bright": lambda pixels: (pixels // 2).astype(np.uint8),
     "blurred, sigma 1.5 px": lambda pixels: cv2.GaussianBlur(pixels, (0, 0), 1.5),
 }
 ANOTHER = "another product"

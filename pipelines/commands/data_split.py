@@ -3,15 +3,96 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from pipelines.output import Answer
+from inspection.errors import ConfigError, UserError
+from pipelines.output import Answer, Table
+
+if TYPE_CHECKING:
+    from inspection.config import SplitConfig
+    from inspection.data.index import ImageIndex
+
+PARTS = ("train", "val", "test")
 
 
 def split_index(
-    index: Path, *, test: float, val: float, seed: int, embeddings: Path | None, compare: bool
+    index: Path,
+    *,
+    settings: dict[str, Any],
+    seed: int,
+    embeddings: Path | None,
+    compare: bool,
 ) -> Answer:
-    raise NotImplementedError
+    """Write `split` into the index, which `revert` takes back; with `compare` also what a random split promises."""
+    from data_checks.embeddings import load_embeddings
+    from data_checks.split_price import split_price
+    from inspection.data.edits import Edits, changes
+    from inspection.data.index import ImageIndex
+    from inspection.data.journal import apply_edits
+    from inspection.data.splits import split, unite_groups
+
+    if compare and embeddings is None:
+        raise UserError(
+            "--compare trains a probe on vectors of the images: give --embeddings FILE; "
+            "a run with the 'pipeline' extra makes them (pip install '.[pipeline]')"
+        )
+    config = split_config(settings)
+    before = ImageIndex.load(index)
+    vectors = None if embeddings is None else load_embeddings(embeddings, before)
+    after = split(unite_groups(before, config), config, seed=seed)
+    made = Edits("split", changes(before, after, reason=f"seed {seed}"))
+    if made.edits:
+        apply_edits(index, made)
+    lines = _notes(before)
+    document: dict[str, Any] = {"index": str(index), "images": _images(after)}
+    if compare and vectors is not None:
+        price = split_price(after, vectors, config, seed=seed)
+        lines.append(price.sentence)
+        document["price"] = price.sentence
+    return Answer(
+        document=document,
+        table=_table(after),
+        lines=[*lines, f"Index        {index}"],
+        next=[f"plumbline data split {index} --audit", f"plumbline data revert {index}"],
+    )
 
 
-def audit_index(index: Path, *, symmetries: bool, max_leak_rate: float) -> Answer:
-    raise NotImplementedError
+def split_config(settings: dict[str, Any]) -> SplitConfig:
+    """The strict config of these settings; every fault at once."""
+    from pydantic import ValidationError
+
+    from inspection.config import RunConfig
+    from pipelines.door import contradictions
+
+    try:
+        config = RunConfig.model_validate(
+            {"name": "split", "data": {"kind": "synthetic"}, "split": settings}
+        )
+    except ValidationError as error:
+        said = [f"--{str(f['loc'][-1]).replace('_', '-')}: {f['msg']}" for f in error.errors()]
+        raise ConfigError(said) from error
+    if faults := list(contradictions(config)):
+        raise ConfigError(faults)
+    return config.split
+
+
+def _notes(index: ImageIndex) -> list[str]:
+    if index.frame["group"].isna().all():
+        return [
+            "Note         no groups yet: run plumbline data dedupe and apply its plan first, or copies may leak"
+        ]
+    return []
+
+
+def _images(index: ImageIndex) -> dict[str, int]:
+    return {part: len(index.split(part)) for part in PARTS}
+
+
+def _table(index: ImageIndex) -> Table:
+    frame = index.usable().frame
+    labels = sorted(frame["label"].dropna().unique())
+    rows = [
+        (label, *(str(int(((frame["label"] == label) & (frame["split"] == p)).sum())) for p in PARTS))
+        for label in labels
+    ]
+    return Table(("class", *PARTS), rows)
