@@ -1,9 +1,10 @@
 """Does the monitor stay silent on the trained product, and speak when light, focus or product change?
 
 For each set: its config is run once; then its frozen test images, which neither training nor the drift reference has
-seen, are given to `plumbline-edge predict` and `plumbline monitor` as they are, darkened by 15 of 255 grey levels and to
-half, blurred, and exchanged for another product's. Then smaller batches are drawn from the same predictions, many times.
-Batches of one test set overlap: a rate belongs to this test set, its spread does not cover another one.
+seen, are given to `plumbline-edge predict` and `plumbline monitor` as they are, darkened by 15 of 255 grey levels, at
+half their light, blurred, and exchanged for another product's. Then smaller batches are drawn from the same
+predictions, many times. Batches of one test set overlap: a rate belongs to this test set, its spread does not cover
+another one.
 
 Needs PLUMBLINE_TEST_ASSETS for the real sets; name sets on the command line to measure only those.
 """
