@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from data_checks.fingerprints import Descriptors, Fingerprints, views
-from data_checks.hamming import RADIUS, Pairs, distinct, pairs_between, pairs_within
+from data_checks.hamming import RADIUS, Pairs, distinct, pairs_between, pairs_within, ranges
 from inspection.records import Record
 
 BUDGET = 30
@@ -113,25 +113,36 @@ def _expanded(near: Pairs, place: npt.NDArray[np.int64], *, window: int) -> tupl
     """
     order = np.argsort(place, kind="stable").astype(np.int32)
     sizes = np.bincount(place)
-    members = np.split(order, np.cumsum(sizes)[:-1]) if len(sizes) else []
-    first = np.array([group[0] for group in members], np.int32)
+    starts = (np.cumsum(sizes) - sizes).astype(np.int32)
     plain = (sizes[near] == 1).all(axis=1)
-    found = [first[near[plain]].reshape(-1, 2)]
-    found += [_product(members[a][:window], members[b][:window]) for a, b in near[~plain]]
-    found += [_within(group, window) for group in members if len(group) > 1]
-    pairs = np.concatenate(found).astype(np.int32)
+    found = [
+        order[starts[near[plain]]],
+        order[_products(near[~plain], starts, np.minimum(sizes, window))],
+        order[_neighbours(starts, sizes, window)],
+    ]
+    pairs = np.concatenate(found)
     shared = (sizes * (sizes - 1) // 2).sum() + (sizes[near[:, 0]] * sizes[near[:, 1]]).sum()
     return pairs, int(shared) - len(pairs)
 
 
-def _product(first: Pairs, second: Pairs) -> Pairs:
-    return np.stack(np.meshgrid(first, second, indexing="ij"), axis=-1).reshape(-1, 2)
+def _products(near: Pairs, starts: Pairs, sizes: npt.NDArray[np.int64]) -> Pairs:
+    """Every place of the first group with every place of the second, for each pair of groups."""
+    counts = sizes[near].prod(axis=1)
+    first, second = starts[near].T
+    width = np.repeat(sizes[near[:, 1]], counts)
+    down, across = np.divmod(ranges(np.zeros_like(counts), counts), width)
+    both = (np.repeat(first, counts) + down, np.repeat(second, counts) + across)
+    return np.stack(both, axis=1).astype(np.int32)
 
 
-def _within(group: Pairs, window: int) -> Pairs:
-    """Every two members at most `window` places apart."""
-    steps = range(1, min(window, len(group) - 1) + 1)
-    return np.concatenate([np.stack([group[:-step], group[step:]], axis=1) for step in steps])
+def _neighbours(starts: Pairs, sizes: npt.NDArray[np.int64], window: int) -> Pairs:
+    """Every two places of one group that are at most `window` apart."""
+    several = sizes > 1
+    starts, sizes = starts[several], sizes[several]
+    places = ranges(starts, sizes)
+    left = np.repeat(starts + sizes, sizes) - places - 1
+    counts = np.minimum(left, window)
+    return np.stack([np.repeat(places, counts), ranges(places + 1, counts)], axis=1)
 
 
 def _nearest(

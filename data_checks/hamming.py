@@ -25,7 +25,7 @@ import numpy.typing as npt
 
 BITS = 64
 RADIUS = 10
-PAIR_COST, PROBE_COST = 6.0, 4.0
+PAIR_COST, PROBE_COST = 7.0, 12.0
 """Nanoseconds for one pair counted and for one bucket looked up: they decide into how many chunks hashes are cut."""
 BLOCK = 1 << 19
 """Pairs counted at a time: they stay in the cache."""
@@ -107,19 +107,23 @@ def plan(count: int, radius: int) -> tuple[Chunk, ...]:
     """The chunks by which `count` hashes are searched fastest."""
     fewest = -(-BITS // MAX_CHUNK_BITS)
     ways = [
-        _cut(parts, max(radius, fewest - 1)) for parts in range(fewest, max(radius, fewest) + 2)
+        _cut(parts, max(radius, fewest - 1), wider)
+        for parts in range(fewest, max(radius, fewest) + 2)
+        for wider in range(5)
     ]
-    return min(ways, key=lambda chunks: sum(_cost(chunk, count) for chunk in chunks))
+    fit = [way for way in ways if all(0 < chunk.bits <= MAX_CHUNK_BITS for chunk in way)]
+    return min(fit, key=lambda chunks: sum(_cost(chunk, count) for chunk in chunks))
 
 
-def _cut(parts: int, radius: int) -> tuple[Chunk, ...]:
-    """Widths and radii as even as they can be; the wider chunks get the larger radius."""
-    budget = radius + 1 - parts
+def _cut(parts: int, radius: int, wider: int) -> tuple[Chunk, ...]:
+    """Radii as even as they can be; chunks with the larger one have `wider` bits more, the rest is shared evenly."""
+    share, larger = divmod(radius + 1 - parts, parts)
+    bits, left = divmod(BITS - larger * wider, parts)
     chunks, shift = [], 0
     for i in range(parts):
-        bits = BITS // parts + (i < BITS % parts)
-        chunks.append(Chunk(shift, bits, budget // parts + (i < budget % parts)))
-        shift += bits
+        width = bits + (i < left) + wider * (i < larger)
+        chunks.append(Chunk(shift, width, share + (i < larger)))
+        shift += width
     return tuple(chunks)
 
 
@@ -196,13 +200,14 @@ def _blocks(left: _Table, right: _Table, mask: int) -> Iterator[tuple[Pairs, Pai
         ends = np.repeat(left.starts[1:][values], left.sizes[values])
         yield from _ragged(rows, rows + 1, ends - rows - 1)
         return
+    if left is right:
+        # The smaller of two values lacks the highest bit in which they differ.
+        values = values[(values & np.int32(1 << (mask.bit_length() - 1))) == 0]
     partners = values ^ np.int32(mask)
     meets = right.sizes[partners] > 0
-    if left is right:
-        meets &= values < partners
     values, partners = values[meets], partners[meets]
     sizes = left.sizes[values]
-    rows = _ranges(left.starts[values], sizes)
+    rows = ranges(left.starts[values], sizes)
     firsts = np.repeat(right.starts[partners], sizes)
     yield from _ragged(rows, firsts, np.repeat(right.sizes[partners], sizes))
 
@@ -216,12 +221,12 @@ def _ragged(rows: Pairs, firsts: Pairs, counts: Pairs) -> Iterator[tuple[Pairs, 
         part = slice(begin, stop)
         left = np.repeat(rows[part], counts[part])
         if len(left):
-            yield left, _ranges(firsts[part], counts[part])
+            yield left, ranges(firsts[part], counts[part])
         begin, done = stop, int(ends[stop - 1])
 
 
-def _ranges(firsts: Pairs, counts: Pairs) -> Pairs:
-    """`firsts[0]`, `firsts[0] + 1` … one range after the other."""
+def ranges(firsts: npt.NDArray[np.integer], counts: npt.NDArray[np.integer]) -> Pairs:
+    """`counts[0]` numbers from `firsts[0]` on, then as many as `counts[1]` says from `firsts[1]` on …; int32."""
     if not len(counts):
         return np.zeros(0, np.int32)
     ends = np.cumsum(counts, dtype=np.int64)

@@ -103,7 +103,8 @@ def compare(first: Pixels, second: Pixels) -> Comparison | None:
         shift=shift,
         gain=seen[0].gain,
         peak=worst.peak,
-        faintest=seen[0].faintest,
+        # In the levels of whichever photograph is brighter: the scratch may be on either.
+        faintest=seen[0].faintest / min(1.0, seen[0].gain),
         clipped=(max(s.clipped[0] for s in seen), max(s.clipped[1] for s in seen)),
         unseen=cut_off + max(abs(shift[0]), abs(shift[1])),
         where=(worst.where[0] + corner[0], worst.where[1] + corner[1]),
