@@ -144,15 +144,25 @@ def split(
     test: Annotated[float, typer.Option(help="Share of the test set.")] = 0.25,
     val: Annotated[float, typer.Option(help="Share of the validation set.")] = 0.15,
     seed: Seed = 7,
-    audit: Annotated[
-        bool, typer.Option("--audit", help="Do not split: look for leaks in the split there is.")
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Take the split of folders named train, val and test.")
     ] = False,
+    together: Annotated[
+        list[str] | None,
+        typer.Option(help="session, camera, line or folder: whose images stay in one split."),
+    ] = None,
+    part_pattern: Annotated[
+        str | None, typer.Option(help="Regular expression with one group: the part's id in a path.")
+    ] = None,
     symmetries: Annotated[
         bool, typer.Option("--symmetries", help="Mirrored and turned copies leak as well.")
     ] = False,
     max_leak_rate: Annotated[
-        float, typer.Option(min=0, max=1, help="Share of a split that may have a copy in train.")
+        float, typer.Option(help="Share of a split that may have a copy in another.")
     ] = 0.0,
+    audit: Annotated[
+        bool, typer.Option("--audit", help="Do not split: look for leaks in the split there is.")
+    ] = False,
     compare: Annotated[
         bool, typer.Option("--compare", help="What a random split would have promised.")
     ] = False,
@@ -160,11 +170,20 @@ def split(
     json: Json = False,
 ) -> Answer:
     """Split whole groups into train, val and test; or audit a split that is there (exit code 3 on leaks)."""
-    from pipelines.commands.data_split import audit_index, split_index
+    from pipelines.commands.data_split import audit_split_of, split_index
 
+    settings = {
+        "test": test,
+        "val": val,
+        "keep": keep,
+        "keep_together": together or [],
+        "part_pattern": part_pattern,
+        "symmetries": symmetries,
+        "max_leak_rate": max_leak_rate,
+    }
     if audit:
-        return audit_index(index, symmetries=symmetries, max_leak_rate=max_leak_rate)
-    return split_index(index, test=test, val=val, seed=seed, embeddings=embeddings, compare=compare)
+        return audit_split_of(index, settings)
+    return split_index(index, settings, seed=seed, embeddings=embeddings, compare=compare)
 
 
 @data_app.command()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from inspection.errors import ConfigError, UserError
+from inspection.errors import CheckFailed, ConfigError, UserError
 from pipelines.output import Answer, Table
 
 if TYPE_CHECKING:
@@ -13,23 +13,21 @@ if TYPE_CHECKING:
     from inspection.data.index import ImageIndex
 
 PARTS = ("train", "val", "test")
+SHOWN = 12
+"""Leaking images named in the terminal."""
 
 
 def split_index(
-    index: Path,
-    *,
-    settings: dict[str, Any],
-    seed: int,
-    embeddings: Path | None,
-    compare: bool,
+    index: Path, settings: dict[str, Any], *, seed: int, embeddings: Path | None, compare: bool
 ) -> Answer:
     """Write `split` into the index, which `revert` takes back; with `compare` also what a random split promises."""
     from data_checks.embeddings import load_embeddings
+    from data_checks.split_audit import check_kept
     from data_checks.split_price import split_price
     from inspection.data.edits import Edits, changes
     from inspection.data.index import ImageIndex
     from inspection.data.journal import apply_edits
-    from inspection.data.splits import split, unite_groups
+    from inspection.data.own_split import place
 
     if compare and embeddings is None:
         raise UserError(
@@ -39,7 +37,8 @@ def split_index(
     config = split_config(settings)
     before = ImageIndex.load(index)
     vectors = None if embeddings is None else load_embeddings(embeddings, before)
-    after = split(unite_groups(before, config), config, seed=seed)
+    after = place(before, config, seed=seed)
+    check_kept(after, config)
     made = Edits("split", changes(before, after, reason=f"seed {seed}"))
     if made.edits:
         apply_edits(index, made)
@@ -47,13 +46,47 @@ def split_index(
     document: dict[str, Any] = {"index": str(index), "images": _images(after)}
     if compare and vectors is not None:
         price = split_price(after, vectors, config, seed=seed)
-        lines.append(price.sentence)
+        lines.append(f"Price        {price.sentence}")
         document["price"] = price.sentence
     return Answer(
         document=document,
         table=_table(after),
         lines=[*lines, f"Index        {index}"],
         next=[f"plumbline data split {index} --audit", f"plumbline data revert {index}"],
+    )
+
+
+def audit_split_of(index: Path, settings: dict[str, Any]) -> Answer:
+    """What leaks between the splits of the index; exit code 3 above the limit."""
+    from data_checks.split_audit import audit_split
+    from inspection.data.index import ImageIndex
+
+    config = split_config(settings)
+    found = audit_split(ImageIndex.load(index), config)
+    rows = [(f"{p.seen} → {p.judged}", f"{p.rate:.1%}", p.sentence) for p in found.pairs]
+    examples = [one for pair in found.pairs for one in pair.examples]
+    refused, lines = "", [f"Leak         {one.named}" for one in examples[:SHOWN]]
+    if len(examples) > SHOWN:
+        lines.append(f"             … and {len(examples) - SHOWN} more")
+    try:
+        found.require(config.max_leak_rate)
+    except CheckFailed as refusal:
+        refused = str(refusal)
+        lines.append(f"Refused: {refusal}")
+    return Answer(
+        document={
+            "passed": not refused,
+            "rates": {f"{p.seen}-{p.judged}": p.rate for p in found.pairs},
+            "leaks": [
+                {"path": o.path, "seen": o.seen_path, "cause": o.cause, "why": o.sentence}
+                for o in examples
+            ],
+            "refused": refused,
+        },
+        table=Table(("between", "rate", "what was seen"), rows),
+        lines=lines,
+        next=[] if not refused else [f"plumbline data dedupe {index} --symmetries"],
+        exit_code=CheckFailed.exit_code if refused else 0,
     )
 
 
@@ -92,7 +125,10 @@ def _table(index: ImageIndex) -> Table:
     frame = index.usable().frame
     labels = sorted(frame["label"].dropna().unique())
     rows = [
-        (label, *(str(int(((frame["label"] == label) & (frame["split"] == p)).sum())) for p in PARTS))
+        (
+            label,
+            *(str(int(((frame["label"] == label) & (frame["split"] == p)).sum())) for p in PARTS),
+        )
         for label in labels
     ]
     return Table(("class", *PARTS), rows)

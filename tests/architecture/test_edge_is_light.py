@@ -73,7 +73,7 @@ def test_data_checks__import_without_torch_and_zenml(root: Path) -> None:
 
 def test_the_data_room_works_without_torch_and_zenml(root: Path, tmp_path: Path) -> None:
     wall = WALL.split("import deploy.edge")[0] % (
-        ["torch", "torchvision", "timm", "zenml", "lightning", "mlflow", "onnx", "onnxscript", "evidently", "safetensors"],
+        ["torch", "torchvision", "timm", "zenml", "lightning", "mlflow", "onnx", "evidently", "safetensors"],
     )  # fmt: skip
     program = f"""{wall}
 import os

@@ -1,0 +1,135 @@
+"""Every two images of a set that show one surface: equal pixels, near-copies, and, when asked, turned or mirrored ones.
+
+Covered: whatever the hashes of `candidates` propose, compared pixel by pixel; a pair whose hashes are alike in several
+views, as where a layout mirrors itself along a diagonal, is compared in each until one fits. Not covered: copies that
+`candidates` does not propose; `duplicates` finds upright ones that are shifted further.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from data_checks.candidates import find_candidates
+from data_checks.duplicates import DuplicatePair
+from data_checks.fingerprints import Fingerprints, fingerprints_of, views
+from data_checks.hamming import RADIUS, Hashes, Pairs
+from data_checks.same_view import Judged, judge_pairs
+from inspection.data.index import ImageIndex
+
+Asked = dict[int, list[int]]
+"""Views still to be compared, by the pair's number."""
+
+
+@dataclass(frozen=True)
+class Copies:
+    """`equal`: paths with equal pixels, one tuple per picture, those of one file too. `judged`: pairs of first paths
+    that show one surface, none of them called different.
+    """
+
+    equal: tuple[tuple[str, ...], ...]
+    judged: tuple[Judged, ...]
+
+
+def find_copies(
+    index: ImageIndex,
+    *,
+    symmetries: bool = False,
+    across_splits: bool = False,
+    turned_only: bool = False,
+    max_megapixels: float = 100.0,
+) -> Copies:
+    """Copies among the usable images; `across_splits` compares only pictures that two splits have.
+
+    `turned_only` leaves upright near-copies out. ImageError for a file that cannot be read any more.
+    """
+    usable = index.usable()
+    equal = _equal_pictures(usable)
+    firsts = [paths[0] for paths in equal]
+    prints = fingerprints_of([usable.root / path for path in firsts], max_megapixels=max_megapixels)
+    found = find_candidates(prints, symmetries=symmetries or turned_only)
+    kept = np.ones(len(found.pairs), bool)
+    if across_splits:
+        kept = _apart(found.pairs, _homes(usable, equal))
+    pairs, symmetry = found.pairs[kept], found.symmetry[kept].tolist()
+    asked = _asked(prints, pairs, symmetry, every=symmetries or turned_only)
+    if turned_only:
+        asked = {number: [v for v in each if v] for number, each in asked.items()}
+    judged = _judged(usable, firsts, pairs, asked, max_megapixels)
+    return Copies(tuple(equal), tuple(judged))
+
+
+def turned_copies(index: ImageIndex, *, max_megapixels: float = 100.0) -> tuple[DuplicatePair, ...]:
+    """Turned and mirrored copies of one surface, for `duplicates.group_duplicates` to keep together."""
+    found = find_copies(index, turned_only=True, max_megapixels=max_megapixels)
+    return tuple(
+        DuplicatePair(
+            path_a=min(pair.first, pair.second),
+            path_b=max(pair.first, pair.second),
+            score=round(min(1.0, pair.evidence.similarity), 4),
+            symmetry=pair.evidence.symmetry,
+        )
+        for pair in found.judged
+    )
+
+
+def _equal_pictures(usable: ImageIndex) -> list[tuple[str, ...]]:
+    """Paths by picture, all in order of path: nothing hangs on the order of rows."""
+    ordered = usable.frame.sort_values("path")
+    copies: dict[str, list[str]] = {}
+    for path, pixels in zip(ordered["path"], ordered["pixel_id"], strict=True):
+        key = pixels if isinstance(pixels, str) else f"path {path}"
+        copies.setdefault(key, []).append(str(path))
+    return [tuple(paths) for paths in copies.values()]
+
+
+def _homes(usable: ImageIndex, equal: Iterable[Sequence[str]]) -> npt.NDArray[np.int64]:
+    """The splits that have each picture, as bits."""
+    bit = {"train": 1, "val": 2, "test": 4}
+    split = dict(zip(usable.frame["path"], usable.frame["split"], strict=True))
+    homes = [{bit.get(split[path], 0) for path in paths} for paths in equal]
+    return np.array([sum(home) for home in homes], np.int64)
+
+
+def _apart(pairs: Pairs, homes: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+    """Pairs that are in two splits between them."""
+    first, second = homes[pairs[:, 0]], homes[pairs[:, 1]]
+    several = np.bitwise_count((first | second).astype(np.uint64)) > 1
+    return np.asarray(several & (first > 0) & (second > 0), bool)
+
+
+def _asked(prints: Fingerprints, pairs: Pairs, symmetry: Sequence[int], *, every: bool) -> Asked:
+    """The view that each pair was found by, and, when `every` is wanted, the others in which its hashes are alike."""
+    found = {number: [view] for number, view in enumerate(symmetry)}
+    if every and len(pairs):
+        for view, alike in enumerate(_alike_views(prints.hashes, pairs)):
+            for number in np.flatnonzero(alike).tolist():
+                if view not in found[number]:
+                    found[number].append(view)
+    return found
+
+
+def _alike_views(hashes: Hashes, pairs: Pairs) -> npt.NDArray[np.bool_]:
+    """Boolean (8, M): in which views the second's hash is near the first's."""
+    seen = views(hashes)[:, pairs[:, 1]]
+    return np.asarray(np.bitwise_count(seen ^ hashes[pairs[:, 0]]) <= RADIUS, bool)
+
+
+def _judged(
+    usable: ImageIndex, paths: Sequence[str], pairs: Pairs, asked: Asked, max_megapixels: float
+) -> list[Judged]:
+    """Each pair in its views, one after the other, until one shows the same surface; in the order of pairs."""
+    found: dict[int, Judged] = {}
+    waiting = {number: list(each) for number, each in asked.items() if each}
+    while waiting:
+        numbers = sorted(waiting)
+        symmetry = [waiting[number].pop(0) for number in numbers]
+        given = pairs[np.array(numbers, np.int64)]
+        verdicts = judge_pairs(usable.root, paths, given, symmetry, max_megapixels=max_megapixels)
+        alike = dict(zip(numbers, verdicts, strict=True))
+        found |= {number: one for number, one in alike.items() if one.verdict != "different"}
+        waiting = {n: each for n, each in waiting.items() if each and n not in found}
+    return [found[number] for number in sorted(found)]

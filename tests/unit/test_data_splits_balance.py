@@ -1,0 +1,282 @@
+"""Boxes and masks in their shares, groups from many sources as one, and the split that the data came with."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from deploy.edge.files import canonical_json, sha256_bytes
+from inspection.config import RunConfig, SplitConfig
+from inspection.data import splits
+from inspection.data.grouping import named_keys, part_ids, unite_groups
+from inspection.data.index import ImageIndex
+from inspection.data.own_split import own_split, place, split_of
+from inspection.data.splits import split
+from inspection.data.test_set import test_set_path
+from inspection.errors import DataError
+from inspection.store import Store
+from pipelines.door import contradictions
+
+CONFIG = SplitConfig(test=0.25, val=0.15)
+SHARES = {"test": 0.25, "val": 0.15, "train": 0.6}
+
+
+def box(label: str) -> dict[str, Any]:
+    return {"x0": 0.0, "y0": 0.0, "x1": 5.0, "y1": 5.0, "label": label}
+
+
+def annotated(seed: int, groups: int, largest: int) -> ImageIndex:
+    """Groups of 1 to `largest` images of three classes, with 0 to many boxes, regions and masks in each."""
+    rng = np.random.default_rng(seed)
+    rows: list[dict[str, Any]] = []
+    for group in range(groups):
+        label = "abc"[min(2, group % 6)] if group < 30 else str(rng.choice(list("abc")))
+        for _ in range(rng.integers(1, largest + 1)):
+            drawn = [box(str(rng.choice(list("abcd"), p=[0.5, 0.3, 0.15, 0.05])))]
+            rows.append(
+                {
+                    "image_id": f"{len(rows):05x}",
+                    "path": f"{len(rows)}.png",
+                    "group": f"g{group}",
+                    "label": label,
+                    "boxes": drawn * int(rng.geometric(0.3) - 1),
+                    "regions": [{"label": label, "counts": [4, 4]}] * int(rng.integers(0, 3)),
+                    "mask_path": "mask.png" if rng.random() < 0.3 else None,
+                }
+            )
+    return ImageIndex.from_rows(Path("root"), rows)
+
+
+def worst(index: ImageIndex) -> float:
+    """How far the worst-served thing is from its share, over the three splits."""
+    held: dict[str, Counter[str]] = {name: Counter() for name in SHARES}
+    frame = index.frame
+    for home, label, *drawn in zip(
+        frame["split"],
+        frame["label"],
+        frame["boxes"],
+        frame["regions"],
+        frame["mask_path"],
+        strict=True,
+    ):
+        held[home].update(f"box {each['label']}" for each in drawn[0])
+        held[home].update(f"region {each['label']}" for each in drawn[1])
+        held[home].update([f"mask {label}"] if drawn[2] is not None or len(drawn[1]) else [])
+    total: Counter[str] = sum(held.values(), Counter())
+    return max(
+        abs(held[home][thing] / count - share)
+        for thing, count in total.items()
+        for home, share in SHARES.items()
+    )
+
+
+@pytest.mark.parametrize("largest", [1, 5])
+@pytest.mark.parametrize("seed", range(4))
+def test_boxes_regions_and_masks_are_in_their_shares(
+    seed: int, largest: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index = annotated(seed, 400, largest)
+    found = worst(split(index, CONFIG, seed=seed))
+    monkeypatch.setattr(splits, "balanced", lambda *sides: sides[:2])
+    assert found <= 0.03
+    assert found < 0.5 * worst(split(index, CONFIG, seed=seed))
+
+
+@given(st.integers(0, 10**6), st.integers(20, 60), st.integers(1, 4), st.integers(0, 3))
+@settings(max_examples=40, deadline=None)
+def test_what_is_promised_of_images_and_groups_is_kept(
+    data: int, groups: int, largest: int, seed: int
+) -> None:
+    """The exchange moves no class's share, tears no group, and never makes things worse."""
+    index = annotated(data, groups, largest)
+    bare = index.with_columns(
+        boxes=[[] for _ in range(len(index))],
+        regions=[[] for _ in range(len(index))],
+        mask_path=None,
+    )
+    frame, plain = (split(each, CONFIG, seed=seed).frame for each in (index, bare))
+    first = frame.loc[frame["split"] == "test", "label"].value_counts().sort_index()
+    second = plain.loc[plain["split"] == "test", "label"].value_counts().sort_index()
+    assert first.to_dict() == second.to_dict()
+    assert (frame.groupby("group")["split"].nunique() == 1).all()
+    assert (frame.groupby("label")["split"].nunique() == 3).all()
+
+
+@given(st.integers(0, 10**6), st.integers(0, 3))
+@settings(max_examples=25, deadline=None)
+def test_annotated_images_split_alike_in_any_order_and_with_their_test_set_frozen(
+    data: int, seed: int
+) -> None:
+    index = annotated(data, 40, 3)
+    order = np.random.default_rng(data).permutation(len(index))
+    first, mixed = (split(each, CONFIG, seed=seed) for each in (index, index.where(order)))
+    assert first.digest() == mixed.digest()
+    frozen = frozenset(first.split("test").frame["image_id"])
+    assert split(index, CONFIG, seed=seed, frozen=frozen).digest() == first.digest()
+
+
+def test_the_seed_still_decides_which_groups() -> None:
+    index = annotated(1, 100, 1)
+    tests = [set(split(index, CONFIG, seed=seed).split("test").frame["path"]) for seed in range(9)]
+    drawn = Counter(path for each in tests for path in each)
+    assert max(drawn.values()) < 9
+    assert len(drawn) > 0.7 * len(index)
+
+
+def rows_of(*rows: dict[str, Any]) -> ImageIndex:
+    """Images 00, 01 … with pixels of their own."""
+    given = [
+        {
+            "image_id": f"{n:02d}",
+            "pixel_id": f"p{n}",
+            "path": f"{n:02d}.png",
+            "label": "a",
+            **row,
+        }
+        for n, row in enumerate(rows)
+    ]
+    return ImageIndex.from_rows(Path("root"), given)
+
+
+def groups(index: ImageIndex, **config: Any) -> list[str | None]:
+    return list(unite_groups(index, SplitConfig(**config)).frame["group"])
+
+
+def test_every_source_of_groups_is_joined_with_every_other() -> None:
+    chain = rows_of(
+        {},
+        {"group": "x"},
+        {"group": "x", "pair_id": "y"},
+        {"pair_id": "y", "pixel_id": "same"},
+        {"pixel_id": "same", "session": "monday"},
+        {"session": "monday"},
+        {"session": "tuesday"},
+    )
+    assert groups(chain) == ["00", "01", "01", "01", "01", "05", "06"]
+    joined = ["00", "01", "01", "01", "01", "01", "06"]
+    assert groups(chain, keep_together=("session",)) == joined
+    again = unite_groups(chain, SplitConfig(keep_together=("session",)))
+    assert groups(again) == joined
+    mixed = unite_groups(chain.where([5, 3, 1, 6, 4, 2, 0]), SplitConfig(keep_together=["session"]))
+    assert dict(zip(mixed.frame["path"], mixed.frame["group"], strict=True)) == dict(
+        zip(chain.frame["path"], joined, strict=True)
+    )
+
+
+def test_parts_and_folders_are_read_from_the_path() -> None:
+    names = ["ok/P1_top.png", "ok/P1_side.png", "bad/P2_top.png", "bad/P1_again.png", "bad/x.png"]
+    index = rows_of(*({"path": name} for name in names))
+    assert part_ids(index, r"(P\d)_") == ["P1", "P1", "P2", "P1", None]
+    assert groups(index, part_pattern=r"(P\d)_") == ["00", "00", "02", "00", "04"]
+    assert groups(index, keep_together=("folder",)) == ["00", "00", "02", "02", "02"]
+    assert [name for name, _ in named_keys(index, SplitConfig(part_pattern="(P)"))] == ["part"]
+
+
+def test_quarantined_rows_join_nobody_and_keep_their_own_group() -> None:
+    index = rows_of(
+        {"session": "s"},
+        {"session": "s", "quarantine": "x"},
+        {"group": "g"},
+        {"group": "g", "quarantine": "x"},
+    )
+    assert groups(index, keep_together=("session",)) == ["00", None, "02", "02"]
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        ({"keep_together": ("camera",)}, "split.keep_together: no image has a camera"),
+        ({"part_pattern": r"part(\d+)"}, "split.part_pattern: 'part"),
+    ],
+)
+def test_a_source_that_says_nothing_is_refused(config: dict[str, Any], said: str) -> None:
+    with pytest.raises(DataError) as caught:
+        groups(rows_of({}, {}), **config)
+    assert str(caught.value).startswith(said)
+
+
+def test_one_camera_for_all_is_refused_with_the_key_that_joined_them() -> None:
+    index = rows_of(*[{"camera": "c"}] * 9)
+    with pytest.raises(DataError, match=r"has 1 independent group.*split\.keep_together"):
+        place(index, SplitConfig(keep_together=("camera",)), seed=0)
+
+
+@pytest.mark.parametrize(("pattern", "said"), [("[", "not a regular"), ("abc", "for the part")])
+def test_the_part_pattern_is_checked_at_the_door(pattern: str, said: str) -> None:
+    config = RunConfig.model_validate(
+        {"name": "line", "data": {"kind": "synthetic"}, "split": {"part_pattern": pattern}}
+    )
+    (fault,) = contradictions(config)
+    assert fault.startswith("split.part_pattern: ")
+    assert said in fault
+
+
+@pytest.mark.parametrize(
+    ("path", "home"),
+    [
+        ("train/a/1.png", "train"),
+        ("images/Train2017/1.png", "train"),
+        ("set/valid/test/1.png", "val"),
+        ("testing_set/1.png", "test"),
+        ("test.png", None),
+        ("tested/1.png", None),
+        ("trained by hand/1.png", None),
+    ],
+)
+def test_folders_tell_the_split(path: str, home: str | None) -> None:
+    assert split_of(path) == home
+
+
+def test_a_set_frozen_before_these_keys_existed_is_still_found() -> None:
+    base: dict[str, Any] = {"name": "line", "data": {"kind": "synthetic"}, "seed": 3}
+    config = RunConfig.model_validate(base)
+    former = {"test": 0.25, "val": 0.15, "max_leak_rate": 0.0, "group_near_copies": True}
+    asked = [config.data.model_dump(mode="json"), former, 3]
+    store = Store(Path("store"))
+    found = test_set_path(store, config)
+    assert found.name == f"line-{sha256_bytes(canonical_json(asked))[:12]}.json"
+    joined = RunConfig.model_validate({**base, "split": {"symmetries": True}})
+    assert test_set_path(store, joined) != found
+
+
+def folders(**many: int) -> ImageIndex:
+    paths = [
+        f"{home}/{label}/{n}.png" for home, k in many.items() for label in "ab" for n in range(k)
+    ]
+    return rows_of(*({"path": path, "label": path.split("/")[1]} for path in paths))
+
+
+def test_the_split_of_the_data_is_kept_and_val_is_taken_from_train_by_groups() -> None:
+    keep = SplitConfig(keep=True)
+    whole = place(folders(train=8, valid=3, test=4, other=2), keep, seed=1).frame
+    assert whole["split"].value_counts().to_dict() == {"train": 16, "test": 8, "val": 6}
+    index = folders(train=20, test=4)
+    index = index.with_columns(group=[f"g{row // 2}" for row in range(len(index))])
+    frame = place(index, keep, seed=1).frame
+    assert frame["split"].value_counts()["val"] == pytest.approx(8, abs=2)
+    assert (frame.groupby("group")["split"].nunique() == 1).all()
+    assert (frame.loc[frame["path"].str.startswith("test"), "split"] == "test").all()
+    assert set(frame.loc[frame["split"] == "val", "label"]) == {"a", "b"}
+
+
+def test_a_split_that_cannot_be_kept_is_refused_in_one_sentence() -> None:
+    keep = SplitConfig(keep=True)
+    with pytest.raises(DataError, match=r"puts an image in test: name the folders"):
+        place(folders(train=4), keep, seed=1)
+    with pytest.raises(DataError, match=r"split 'dev' is none of train, val, test"):
+        own_split(folders(train=2, test=2).with_columns(split="dev"))
+    index = folders(train=4, val=2, test=2)
+    frozen = frozenset(index.frame.loc[index.frame["path"] == "train/a/0.png", "image_id"])
+    with pytest.raises(DataError, match=r"outside test now, first 'train/a/0.png' in train"):
+        place(index, keep, seed=1, frozen=frozen)
+    lone = index.with_columns(label=["c" if "test/b" in p else "a" for p in index.frame["path"]])
+    with pytest.raises(DataError, match=r"class 'c' has no image in train"):
+        place(lone, keep, seed=1)
+    with pytest.raises(DataError, match=r"too few to take val from"):
+        place(folders(train=1, test=2).with_columns(group="one"), keep, seed=1)
