@@ -2,14 +2,14 @@
 
 Covered: what `similarity` covers; candidates come from shift-free signatures (all pairs in small sets), each is
 verified by alignment. Nothing is deleted: a scratch added to a clean part still lands in that part's group, on purpose.
-Not covered: what `similarity` does not cover; near-copies beyond the `NEIGHBOURS` nearest signatures are found only
-through each other.
+Not covered: turned copies (`copies` finds them); what `similarity` does not cover; near-copies beyond the `NEIGHBOURS`
+nearest signatures are found only through each other.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -42,11 +42,12 @@ Edges = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class DuplicatePair(Record):
-    """Two near-copies; `score` is their similarity, 0.5 to 1."""
+    """Two near-copies; `score` is their similarity, 0.5 to 1; `symmetry` how the second is turned, empty if not."""
 
     path_a: str
     path_b: str
     score: float
+    symmetry: str = ""
 
 
 @dataclass(frozen=True)
@@ -65,24 +66,27 @@ class DuplicateReport(Record):
 
 
 def group_duplicates(
-    index: ImageIndex, *, near_copies: bool = True
+    index: ImageIndex, *, near_copies: bool = True, extra: Sequence[DuplicatePair] = ()
 ) -> tuple[ImageIndex, DuplicateReport]:
     """The index with `group` filled for usable rows (smallest image_id of the component), and the findings.
 
     Groups and pairs that a reader gave already are kept together. Rows in quarantine get no group. Without
-    `near_copies` they are reported, but not grouped.
+    `near_copies` they are reported, but not grouped. `extra`: more near-copies, found elsewhere
+    (`copies.turned_copies`).
     """
     usable = index.usable()
     exact = _equal_edges(usable.frame["pixel_id"])
     near, scores = _near_edges(usable)
+    more = _edges_of(extra, usable)
     given = [_equal_edges(usable.frame[column]) for column in ("group", "pair_id")]
-    together = [exact, *given, *([near] if near_copies else [])]
+    together = [exact, *given, *([near, more] if near_copies else [])]
     component = _components(len(usable), np.concatenate(together))
     ids = usable.frame["image_id"].to_numpy(dtype=object)
     smallest = {int(c): min(ids[component == c]) for c in np.unique(component)}
     by_path = dict(zip(usable.frame["path"], (smallest[int(c)] for c in component), strict=True))
     grouped = index.with_columns(group=[by_path.get(path) for path in index.frame["path"]])
-    return grouped, _report(usable, exact, near, scores, component)
+    report = _report(usable, exact, near, scores, component)
+    return grouped, replace(report, pairs=_merged(report.pairs, extra))
 
 
 def check_groups(report: DuplicateReport) -> CheckResult:
@@ -113,6 +117,21 @@ def _equal_edges(keys: Iterable[object]) -> Edges:
             edges.append((last[key], row))
         last[key] = row
     return np.array(edges, np.int64).reshape(-1, 2)
+
+
+def _edges_of(pairs: Sequence[DuplicatePair], index: ImageIndex) -> Edges:
+    rows = {path: row for row, path in enumerate(index.frame["path"])}
+    edges = [(rows[pair.path_a], rows[pair.path_b]) for pair in pairs]
+    return np.array(edges, np.int64).reshape(-1, 2)
+
+
+def _merged(
+    pairs: Sequence[DuplicatePair], extra: Sequence[DuplicatePair]
+) -> tuple[DuplicatePair, ...]:
+    """Both, best first; what is a near-copy as it lies needs no turning."""
+    known = {(pair.path_a, pair.path_b) for pair in pairs}
+    every = [*pairs, *(pair for pair in extra if (pair.path_a, pair.path_b) not in known)]
+    return tuple(sorted(every, key=lambda pair: (-pair.score, pair.path_a, pair.path_b)))
 
 
 def _near_edges(index: ImageIndex) -> tuple[Edges, Vectors]:
@@ -178,7 +197,7 @@ def _report(
     return DuplicateReport(
         images=len(paths),
         exact_groups=_members(paths, _components(len(paths), exact)),
-        pairs=tuple(sorted(pairs, key=lambda pair: (-pair.score, pair.path_a, pair.path_b))),
+        pairs=tuple(pairs),
         groups=groups,
         largest_group=len(groups[0]) if groups else min(1, len(paths)),
     )

@@ -1,12 +1,12 @@
 """How much of the test set a model has in effect already seen in training; and what a random split would have leaked.
 
-Covered: exact copies and the near-copies `duplicates` verified, across train and test. Not covered: near-copies that
-search missed, and what leaks by other ways (same part from another side, same session).
+Covered: exact copies and the near-copies that `duplicates` reports, turned ones too, in train and test. Not covered:
+near-copies that search missed; other pairs of splits, and what leaks by other ways, as sessions (`split_audit`).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -20,16 +20,19 @@ RANDOM_SPLITS = 20
 """Random splits averaged; their rates differ by a few per cent."""
 EXAMPLES = 24
 """Leaking pairs kept for the gallery."""
+TURNED = "turned or mirrored"
+"""Of an exact copy of a turned copy."""
 
 Links = dict[str, set[str]]
 
 
 @dataclass(frozen=True)
 class LeakExample(Record):
-    """A test image and a copy of it that training sees."""
+    """A test image and a copy of it that training sees; `symmetry`: how that is turned, empty if it is not."""
 
     test_path: str
     train_path: str
+    symmetry: str = ""
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,7 @@ class LeakReport(Record):
     """Shares of test images (0..1) with an exact or near copy in train.
 
     `rate`: in the split as it stands. `random_rate`: mean over ungrouped random splits of the same sizes. `leaking`:
-    how many test images; `examples` show some.
+    how many test images; `examples` show some; `turned` of them leak by turned or mirrored copies alone.
     """
 
     rate: float
@@ -46,6 +49,7 @@ class LeakReport(Record):
     test_images: int
     train_images: int
     examples: tuple[LeakExample, ...]
+    turned: int = 0
 
     @property
     def sentence(self) -> str:
@@ -62,9 +66,18 @@ def leak_report(index: ImageIndex, duplicates: DuplicateReport, *, seed: int) ->
     paths = frame["path"].to_numpy(dtype=object)
     splits = frame["split"].to_numpy(dtype=object)
     links = _links(duplicates)
+    upright = _links(
+        replace(duplicates, pairs=tuple(p for p in duplicates.pairs if not p.symmetry))
+    )
     leaking = _leaking(paths, splits, links)
+    turned = leaking - _leaking(paths, splits, upright)
     train = {str(path) for path in paths[splits == "train"]}
-    examples = [LeakExample(path, min(links[path] & train)) for path in sorted(leaking)[:EXAMPLES]]
+    symmetry = {frozenset((p.path_a, p.path_b)): p.symmetry for p in duplicates.pairs}
+    examples = []
+    for path in sorted(leaking)[:EXAMPLES]:
+        seen = min((links if path in turned else upright)[path] & train)
+        told = symmetry.get(frozenset((path, seen)), TURNED) if path in turned else ""
+        examples.append(LeakExample(path, seen, told))
     tested = int((splits == "test").sum())
     return LeakReport(
         rate=len(leaking) / max(1, tested),
@@ -73,6 +86,7 @@ def leak_report(index: ImageIndex, duplicates: DuplicateReport, *, seed: int) ->
         test_images=tested,
         train_images=len(train),
         examples=tuple(examples),
+        turned=len(turned),
     )
 
 
@@ -82,12 +96,25 @@ def check_leaks(report: LeakReport, max_leak_rate: float) -> CheckResult:
     return CheckResult(
         name="leak_rate",
         passed=passed,
-        observed=f"{report.rate:.1%} of {report.test_images} test images have a near-copy in train",
+        observed=f"{report.rate:.1%} of {report.test_images} test images have a near-copy in train{_how(report)}",
         limit=f"at most {max_leak_rate:.1%}",
-        advice="split by the group that find_duplicates gave each image",
+        advice=f"split by the group that find_duplicates gave each image: {_regroup(report)}",
         rows=() if passed else limited_rows([example.test_path for example in report.examples]),
         count=0 if passed else report.leaking,
     )
+
+
+def _how(report: LeakReport) -> str:
+    """Whether the copies are turned, with the first of them."""
+    first = next((one for one in report.examples if one.symmetry), None)
+    if first is None:
+        return ""
+    return f", {report.turned} of them turned ({first.test_path} is {first.train_path}, {first.symmetry})"
+
+
+def _regroup(report: LeakReport) -> str:
+    option = " --symmetries" if report.turned else ""
+    return f"run `plumbline data dedupe{option}` and `plumbline data split`"
 
 
 def _links(duplicates: DuplicateReport) -> Links:

@@ -79,6 +79,14 @@ class SplitConfig(Strict):
     max_leak_rate: Fraction = 0.0
     group_near_copies: bool = True
     """Off: only exact copies and given groups stay together, for different parts that look alike in a fixture."""
+    symmetries: bool = False
+    """Look for turned and mirrored copies too, in 8 views; for parts that may lie in any direction."""
+    keep_together: tuple[Literal["session", "camera", "line", "folder"], ...] = ()
+    """Images with equal values of these stay in one split: nothing of a session, camera … is in train and in test."""
+    part_pattern: str | None = None
+    """Regular expression with one group, searched in the path: the part's id; one part stays in one split."""
+    keep: bool = False
+    """Use the split that the data came with (folders train, val, test); refused when it leaks."""
 
 
 class TeacherConfig(Strict):

@@ -98,16 +98,21 @@ def contradictions(config: RunConfig) -> Iterator[str]:
             f"student.weights: 'teacher' fits only the teacher's own network; set "
             f"student.architecture={wanted}, or student.weights=none"
         )
-    if data.label_pattern is not None and (fault := _bad_pattern(data.label_pattern)):
-        yield f"data.label_pattern: {fault}"
+    patterns = (
+        ("data.label_pattern", data.label_pattern, "label"),
+        ("split.part_pattern", split.part_pattern, "part"),
+    )
+    for key, pattern, told in patterns:
+        if pattern is not None and (fault := _bad_pattern(pattern, told)):
+            yield f"{key}: {fault}"
 
 
-def _bad_pattern(pattern: str) -> str | None:
+def _bad_pattern(pattern: str, told: str) -> str | None:
     try:
         groups = re.compile(pattern).groups
     except re.error as error:
         return f"not a regular expression ({error})"
-    return None if groups == 1 else f"needs exactly one (group) for the label, has {groups}"
+    return None if groups == 1 else f"needs exactly one (group) for the {told}, has {groups}"
 
 
 def _apply(tree: dict[str, Any], change: str) -> list[str]:

@@ -75,7 +75,9 @@ def train(config: RunConfig, around: Surroundings) -> None:
         c.data, c.checks, c.seed, around.store, around.source, after="check_networks"
     )
     checked, gate_report = check_data(raw, c.checks)
-    grouped, duplicates = find_duplicates(checked, gate_report, c.split.group_near_copies)
+    grouped, duplicates = find_duplicates(
+        checked, gate_report, c.split.group_near_copies, c.split.symmetries
+    )
     index, test_set, leaks = split_data(
         grouped, duplicates, c.split, c.seed, c.name, around.test_set_file
     )

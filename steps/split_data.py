@@ -9,9 +9,10 @@ from zenml import log_metadata, step
 
 from data_checks.duplicates import DuplicateReport
 from data_checks.leaks import LeakReport, leak_report
+from data_checks.split_audit import check_kept
 from inspection.config import SplitConfig
 from inspection.data.index import ImageIndex
-from inspection.data.splits import split
+from inspection.data.own_split import place
 from inspection.data.test_set import TestSet, freeze, frozen_ids
 
 
@@ -28,9 +29,13 @@ def split_data(
     Annotated[TestSet, "test_set"],
     Annotated[LeakReport, "leak_report"],
 ]:
-    """Images that an earlier run froze into the test set stay there; the first run freezes."""
+    """Images that an earlier run froze into the test set stay there; the first run freezes.
+
+    A split that came with the data goes no further when it leaks.
+    """
     path = Path(test_set_file)
-    placed = split(index, split_config, seed=seed, frozen=frozen_ids(path))
+    placed = place(index, split_config, seed=seed, frozen=frozen_ids(path))
+    check_kept(placed, split_config)
     test_set = freeze(placed, name=name)
     if not path.exists():
         test_set.save(path)

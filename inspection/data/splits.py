@@ -1,42 +1,30 @@
 """Train, validation and test: whole groups only, each class in its share, the frozen test set untouched.
 
-Covered: no group is ever in two splits; images frozen into the test set stay there, with their groups, and nothing
-joins them but a class they lack; the same images give the same split in any order of rows, and splitting again with the
-test set that came out changes nothing. Not covered: how the groups were found (`data_checks/duplicates.py`); a class
-spread over groups so entangled with other classes that whole groups cannot serve them all.
+Covered: boxes, regions and masks of each class are spread as their images are, by exchanging groups that hold equally
+many images of each class; no group is ever in two splits; images frozen into the test set stay there, with their
+groups, and nothing joins them but a class they lack; the same images give the same split in any order of rows, and
+splitting again with the test set that came out changes nothing. Not covered: how the groups were found
+(`data_checks/duplicates.py`, `inspection/data/grouping.py`); a class spread over groups so entangled with other classes
+that whole groups cannot serve them all.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 
 import pandas as pd
 
 from inspection.config import SplitConfig
+from inspection.data.balance import balanced
 from inspection.data.index import ImageIndex
+from inspection.data.split_groups import Group, Side, groups_of
 from inspection.errors import DataError
 
 MIN_TRAIN_GROUPS = 2
 """With fewer, nothing in training can be held out to choose a model by."""
 MIN_GROUPS = 3
 """A class with fewer independent groups cannot be in all three splits."""
-
-
-@dataclass(frozen=True)
-class Group:
-    """Images that must stay together: how many of each label, and a key that only content and seed decide."""
-
-    name: str
-    key: str
-    counts: Counter[str]
-
-    @property
-    def size(self) -> int:
-        """Images in the group."""
-        return self.counts.total()
 
 
 def split(
@@ -55,7 +43,7 @@ def split(
     frame = index.frame
     member = frame["group"].where(frame["group"].notna(), frame["image_id"])
     eligible = frame["quarantine"].isna() & frame["label"].notna()
-    groups = _groups(frame[eligible], member[eligible], seed)
+    groups = groups_of(frame[eligible], member[eligible], seed)
     _check_enough(groups)
     names = set(member[frame["image_id"].isin(list(frozen))])
     held = [group for group in groups if group.name in names]
@@ -67,27 +55,26 @@ def split(
             f"all images left for training are near-copies of one another ({len(train)} independent group): "
             "add images of other parts"
         )
-    home = {
-        group.name: name
-        for name, part in (("test", test), ("val", val), ("train", train))
-        for group in part
-    }
+    parts = (("test", test), ("val", val), ("train", train))
+    home = {group.name: name for name, part in parts for group in part}
     placed = [home[name] if ok else None for name, ok in zip(member, eligible, strict=True)]
     return index.with_columns(split=pd.Series(placed, dtype=object))
 
 
-def _groups(frame: pd.DataFrame, member: pd.Series[str], seed: int) -> list[Group]:
-    """One per distinct member, keyed by the smallest of its image ids."""
-    counts: dict[str, Counter[str]] = {}
-    first: dict[str, str] = {}
-    for name, image, label in zip(member, frame["image_id"], frame["label"], strict=True):
-        counts.setdefault(name, Counter())[label] += 1
-        first[name] = min(first.get(name, image), image)
-    keys = {
-        name: hashlib.sha256(f"{seed}:{image}".encode()).hexdigest()
-        for name, image in first.items()
-    }
-    return [Group(name, keys[name], counts[name]) for name in counts]
+def val_from(index: ImageIndex, config: SplitConfig, *, seed: int) -> ImageIndex:
+    """A copy in which whole groups of train have become val, in the share that val has of what is not test."""
+    _check_shares(config)
+    frame = index.frame
+    member = frame["group"].where(frame["group"].notna(), frame["image_id"])
+    trained = (frame["split"] == "train") & frame["quarantine"].isna() & frame["label"].notna()
+    groups = groups_of(frame[trained], member[trained], seed)
+    val, _ = _divide(groups, config.val / (1 - config.test), keep=1)
+    if not val or len(groups) - len(val) < MIN_TRAIN_GROUPS:
+        raise DataError(
+            f"train has {len(groups)} independent group(s), too few to take val from: add images of other parts"
+        )
+    moved = trained & member.isin([group.name for group in val])
+    return index.with_columns(split=frame["split"].mask(moved, "val"))
 
 
 def _check_shares(config: SplitConfig) -> None:
@@ -106,7 +93,8 @@ def _check_enough(groups: Sequence[Group]) -> None:
             raise DataError(
                 f"class '{label}' has {count} independent group(s), train, val and test need "
                 f"{MIN_GROUPS}: add images of other parts, or leave the class out; if these are different parts that "
-                "only look alike, as in a fixture, set split.group_near_copies=false and split.max_leak_rate=1"
+                "only look alike, as in a fixture, set split.group_near_copies=false and split.max_leak_rate=1; "
+                "if split.keep_together or split.part_pattern joined them, name something smaller"
             )
 
 
@@ -126,25 +114,6 @@ def _holders(groups: Collection[Group]) -> Counter[str]:
     return Counter(label for group in groups for label in group.counts)
 
 
-class _Side:
-    """One half of a division: its groups, its images per label and its groups per label."""
-
-    def __init__(self) -> None:
-        self.groups: dict[str, Group] = {}
-        self.images: Counter[str] = Counter()
-        self.holders: Counter[str] = Counter()
-
-    def add(self, group: Group) -> None:
-        self.groups[group.name] = group
-        self.images.update(group.counts)
-        self.holders.update(group.counts.keys())
-
-    def remove(self, group: Group) -> None:
-        del self.groups[group.name]
-        self.images.subtract(group.counts)
-        self.holders.subtract(group.counts.keys())
-
-
 def _divide(
     groups: Sequence[Group],
     share: float,
@@ -157,7 +126,7 @@ def _divide(
 
     `held` are in the part from the start; when it is `full`, only a label that it lacks brings another group in.
     """
-    part, rest = _Side(), _Side()
+    part, rest = Side(), Side()
     for group in held:
         part.add(group)
     total: Counter[str] = sum((group.counts for group in groups), Counter())
@@ -172,7 +141,8 @@ def _divide(
     for label in sorted(total, key=lambda name: (total[name], name)):
         _supply(part, rest, label, 1, leave=keep, fixed=fixed)
         _supply(rest, part, label, keep, leave=1, fixed=fixed)
-    return list(part.groups.values()), list(rest.groups.values())
+    chosen, left = list(part.groups.values()), list(rest.groups.values())
+    return (chosen, left) if held else balanced(chosen, left, share)
 
 
 def _by_need(groups: Sequence[Group], total: Counter[str]) -> list[Group]:
@@ -191,7 +161,7 @@ def _rarest(group: Group, total: Counter[str]) -> str:
 
 
 def _supply(
-    poor: _Side, rich: _Side, label: str, wanted: int, *, leave: int, fixed: Collection[str]
+    poor: Side, rich: Side, label: str, wanted: int, *, leave: int, fixed: Collection[str]
 ) -> None:
     """Move the smallest groups with `label` over until `poor` has `wanted` of them; no label of `rich` may run out."""
     while poor.holders[label] < wanted:

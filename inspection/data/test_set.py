@@ -8,11 +8,14 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from deploy.edge.files import canonical_json, sha256_bytes
-from inspection.config import RunConfig
+from inspection.config import RunConfig, SplitConfig
 from inspection.data.index import ImageIndex
 from inspection.errors import DataError
 from inspection.records import Record
 from inspection.store import Store
+
+LATER = ("symmetries", "keep_together", "part_pattern", "keep")
+"""Keys that came after the first sets were frozen: left alone, they must not part a run from its set."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,10 @@ def freeze(index: ImageIndex, *, name: str) -> TestSet:
 
 def test_set_path(store: Store, config: RunConfig) -> Path:
     """Where the frozen set of this run's data lies: another root, split or seed is another set."""
-    asked = [config.data.model_dump(mode="json"), config.split.model_dump(mode="json"), config.seed]
+    split = config.split.model_dump(mode="json")
+    plain = SplitConfig().model_dump(mode="json")
+    kept = {key: split[key] for key in split if key not in LATER or split[key] != plain[key]}
+    asked = [config.data.model_dump(mode="json"), kept, config.seed]
     return store.test_sets / f"{config.name}-{sha256_bytes(canonical_json(asked))[:12]}.json"
 
 

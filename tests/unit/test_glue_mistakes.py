@@ -205,7 +205,7 @@ def test_files_named_beside_the_data_are_asked_for_before_anything_is_opened(
     tmp_path: Path,
 ) -> None:
     (tmp_path / "a.yaml").write_text(
-        "name: a\ndata: {kind: synthetic, edits: [gone.json]}\nchecks: {profile: lost.json}\n"
+        "name: line\ndata: {kind: synthetic, edits: [gone.json]}\nchecks: {profile: lost.json}\n"
     )
     said = plumbline(tmp_path, "run", "a.yaml")
     assert said.returncode == 2
