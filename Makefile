@@ -7,10 +7,11 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 CODE := pipelines steps materializers deploy data_checks inspection
 WORKERS ?= 2
+FUZZ_SECONDS ?= 30
 PYTEST := $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all check format fuzz benchmarks lock clean
+.PHONY: help setup demo test test-all check format fuzz fuzz-long benchmarks lock clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1\t/' | expand -t 20
@@ -46,8 +47,12 @@ check: $(READY)  ## format, lint, types, contracts, fast tests (under a minute)
 format: $(READY)  ## rewrite the code in the house's format
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
 
-fuzz: $(READY)  ## property tests of everything that parses, many examples (FUZZ_EXAMPLES each)
+fuzz: $(READY)  ## property tests (FUZZ_EXAMPLES each), then broken files for every parser (FUZZ_SECONDS each)
 	@HYPOTHESIS_PROFILE=fuzz $(PYTEST) -m fuzz
+	@$(BIN)/python tests/fuzz/fuzz_parsers.py --seconds $(FUZZ_SECONDS) --jobs $(WORKERS)
+
+fuzz-long: $(READY)  ## ten minutes of broken files for every parser (80 minutes on 2 cores)
+	@$(BIN)/python tests/fuzz/fuzz_parsers.py --seconds 600 --jobs $(WORKERS)
 
 benchmarks: $(READY)  ## every script in benchmarks/, one after the other
 	@for script in benchmarks/bench_*.py; do $(BIN)/python $$script || exit 1; done

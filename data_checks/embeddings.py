@@ -8,6 +8,8 @@ any good, or made from the images as they are now.
 from __future__ import annotations
 
 import json
+import struct
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +22,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from inspection.data.index import ImageIndex
+from inspection.data.readers.stated import one_line, shown
 from inspection.errors import DataError, MissingExtra
 
 Matrix = npt.NDArray[np.float32]
@@ -29,6 +32,21 @@ NAMES = ("image_id", "image_ids", "path", "paths")
 VECTORS = ("matrix", "embedding", "embeddings")
 NAMED = 3
 """Files that a message lists before it counts."""
+
+NPZ_FAULTS = (
+    OSError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    RuntimeError,
+    EOFError,
+    MemoryError,
+    BadZipFile,
+    zlib.error,
+    struct.error,
+)
+"""NumPy and zipfile fail in all these ways on damaged bytes: a wrong version of ZIP is a NotImplementedError."""
 
 
 class EmbeddingTable(Protocol):
@@ -54,7 +72,7 @@ def load_embeddings(path: Path, index: ImageIndex) -> Embeddings:
     `.npz`: `image_ids` or `paths`, and `matrix` (N, D). Parquet: `image_id` or `path`, and `embedding`, a list per
     row. Folder: `features.safetensors` and `features.json`. DataError when it does not hold them all.
     """
-    if not path.exists():
+    if not (path.is_file() or path.is_dir()):
         raise DataError(f"embeddings '{path}' do not exist: give a .npz, a .parquet or a folder")
     read = _folder if path.is_dir() else READERS.get(path.suffix.lower())
     if read is None:
@@ -95,7 +113,7 @@ def rows_for(embeddings: EmbeddingTable, index: ImageIndex, *, name: str = "give
 def listed(names: Sequence[str]) -> str:
     """The first few names, and how many more."""
     more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-    return f"{', '.join(names[:NAMED])}{more}"
+    return f"{', '.join(one_line(name) for name in names[:NAMED])}{more}"
 
 
 def _checked(name: str, names: Sequence[str], matrix: Any) -> Matrix:
@@ -123,7 +141,7 @@ def _checked(name: str, names: Sequence[str], matrix: Any) -> Matrix:
     if not np.array_equal(numbers, numbers[again]):
         row = int(np.flatnonzero((numbers != numbers[again]).any(axis=1))[0])
         raise DataError(
-            f"embeddings '{name}' hold two vectors for '{names[row]}': write each image once"
+            f"embeddings '{name}' hold two vectors for {shown(names[row])}: write each image once"
         )
     return numbers
 
@@ -142,24 +160,26 @@ def _npz(path: Path) -> tuple[str, list[str], Any]:
             kind = _present(path, NAMES, archive.files)
             vectors = _present(path, VECTORS, archive.files)
             return kind, [str(name) for name in archive[kind].ravel()], archive[vectors]
-    except (OSError, ValueError, BadZipFile, EOFError, TypeError, AttributeError) as error:
+    except NPZ_FAULTS as error:
         raise _damaged(path, error) from error
 
 
 def _parquet(path: Path) -> tuple[str, list[str], Any]:
     try:
-        table = pq.read_table(path)
-    except (pa.ArrowException, OSError) as error:
+        # Not read_table: that takes folders called 'a=b' for columns.
+        table = pq.ParquetFile(path).read()
+        kind = _present(path, NAMES, table.column_names)
+        names = [str(name) for name in table[kind].to_pylist()]
+        lists = table[_present(path, VECTORS, table.column_names)].to_pylist()
+    except (pa.ArrowException, OSError, ValueError, LookupError) as error:
         raise _damaged(path, error) from error
-    kind = _present(path, NAMES, table.column_names)
-    lists = table[_present(path, VECTORS, table.column_names)].to_pylist()
     try:
         matrix = np.array(lists, np.float32)
     except (TypeError, ValueError) as error:
         raise DataError(
             f"embeddings '{path.name}': lists of unequal length or not of numbers; write one vector per image"
         ) from error
-    return kind, [str(name) for name in table[kind].to_pylist()], matrix
+    return kind, names, matrix
 
 
 def _folder(path: Path) -> tuple[str, list[str], Any]:
@@ -169,10 +189,13 @@ def _folder(path: Path) -> tuple[str, list[str], Any]:
     except ModuleNotFoundError as error:
         raise MissingExtra("pipeline", "reading a folder of teacher features") from error
     try:
+        for name in ("features.json", "features.safetensors"):
+            if not (path / name).is_file():
+                raise ValueError(f"no file {name}")
         document = json.loads((path / "features.json").read_bytes())
         matrix = load_file(path / "features.safetensors")["matrix"]
         return "image_ids", [str(name) for name in document["image_ids"]], matrix
-    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError, SafetensorError) as error:
         raise _damaged(path, error) from error
 
 
@@ -180,14 +203,15 @@ def _present(path: Path, wanted: Sequence[str], there: Sequence[str]) -> str:
     for name in wanted:
         if name in there:
             return name
+    held = one_line(", ".join(map(str, there)) or "nothing")
     raise DataError(
-        f"embeddings '{path.name}' have no '{wanted[0]}' (they hold {', '.join(there) or 'nothing'}): "
+        f"embeddings '{path.name}' have no '{wanted[0]}' (they hold {held}): "
         f"name it {' or '.join(wanted)}"
     )
 
 
 def _damaged(path: Path, error: Exception) -> DataError:
-    said = str(error).partition("\n")[0]
+    said = one_line(error)
     return DataError(
         f"'{path.name}' holds no embeddings, or is damaged ({type(error).__name__}: {said}): write it again"
     )

@@ -18,6 +18,7 @@ from typing import Any
 from data_checks.label_consistency import CONTRADICTED
 from inspection.data.edits import Edit, Edits
 from inspection.data.index import ImageIndex, plain
+from inspection.data.readers.stated import one_line, shown
 from inspection.errors import DataError
 from inspection.records import Record
 
@@ -43,15 +44,20 @@ def read_decisions(path: Path) -> tuple[Decision, ...]:
     Lines without a decision are skipped: nobody has looked there yet.
     """
     if not path.is_file():
-        raise DataError(f"decisions '{path}' do not exist: the audit page writes them")
+        raise DataError(
+            f"decisions '{path}' do not exist, or are no file: the audit page writes them"
+        )
     try:
         text = path.read_text(encoding="utf-8-sig")
         rows = _csv(text) if path.suffix.lower() == ".csv" else _json(text)
     except (OSError, ValueError, RecursionError, csv.Error) as error:
-        raise DataError(f"'{path.name}' holds no decisions ({error}): write it again") from error
+        said = one_line(error)
+        raise DataError(
+            f"{shown(path.name)} holds no decisions ({said}): write it again"
+        ) from error
     faults = [fault for number, row in enumerate(rows, 1) for fault in _row_faults(number, row)]
     if faults:
-        raise DataError(_all(f"'{path.name}' holds decisions that cannot be read", faults))
+        raise DataError(_all(f"{shown(path.name)} holds decisions that cannot be read", faults))
     return tuple(_decision(row) for row in rows if row.get("decision"))
 
 
@@ -93,8 +99,14 @@ def _csv(text: str) -> list[dict[str, Any]]:
 
 def _row_faults(number: int, row: dict[str, Any]) -> list[str]:
     where = f"entry {number}"
-    if unknown := sorted(str(name) for name in set(row) - FIELDS):
-        return [f"{where}: unknown field '{unknown[0]}', known are {', '.join(sorted(FIELDS))}"]
+    if None in row:
+        return [
+            f"{where}: unknown field behind the last column, put names that hold a comma in quotes"
+        ]
+    if unknown := sorted(set(row) - FIELDS):
+        return [
+            f"{where}: unknown field {shown(unknown[0])}, known are {', '.join(sorted(FIELDS))}"
+        ]
     if not isinstance(row.get("path"), str):
         return [f"{where}: 'path' must be a text"]
     if any(not isinstance(row.get(name), str | None) for name in ("decision", "label")):
@@ -111,14 +123,16 @@ def _misfits(
 ) -> list[str]:
     faults = []
     if one.path not in rows:
-        faults.append(f"'{one.path}' is not in the index")
+        faults.append(f"{shown(one.path)} is not in the index")
     if one.path in seen:
-        faults.append(f"'{one.path}' is decided twice: keep one line")
+        faults.append(f"{shown(one.path)} is decided twice: keep one line")
     if one.decision not in KINDS:
-        faults.append(f"'{one.path}': decision '{one.decision}' is none of {', '.join(KINDS)}")
+        faults.append(
+            f"{shown(one.path)}: decision {shown(one.decision)} is none of {', '.join(KINDS)}"
+        )
     if one.decision == "relabel" and one.label not in known:
-        said = "no label" if one.label is None else f"unknown label '{one.label}'"
-        faults.append(f"'{one.path}': {said}, give one of {', '.join(sorted(known))}")
+        said = "no label" if one.label is None else f"unknown label {shown(one.label)}"
+        faults.append(f"{shown(one.path)}: {said}, give one of {', '.join(sorted(known))}")
     return faults
 
 

@@ -17,6 +17,7 @@ from pydantic import ConfigDict, ValidationError
 
 from data_checks.quality import QualityReport
 from inspection.data.index import ImageIndex
+from inspection.data.readers.stated import MAX_NAME, one_line, shown
 from inspection.errors import DataError
 from inspection.records import Record
 
@@ -114,6 +115,9 @@ class DataProfile(Record):
             raise ValueError(
                 f"required: '{min(unknown)}' is none of {', '.join(REQUIRABLE)}: remove it"
             )
+        for text in (*self.classes, *self.formats):
+            if not text.isprintable() or len(text) > MAX_NAME:
+                raise ValueError(f"{shown(text)} is no name that can be printed: correct it")
         for name in ("classes", "channels", "bit_depths", "formats"):
             if not getattr(self, name):
                 raise ValueError(f"{name} is empty, so no image could pass: name at least one")
@@ -228,6 +232,8 @@ def _rounded(value: float, towards: Any) -> float:
 
 def load_profile(path: Path) -> DataProfile:
     """Read a profile that people may have edited; DataError says file, key and remedy."""
+    if path.exists() and not path.is_file():
+        raise DataError(f"profile '{path}' is no regular file: draw one, or correct checks.profile")
     try:
         return DataProfile.from_json(path.read_bytes())
     except OSError as error:
@@ -246,7 +252,7 @@ def _fault(fault: dict[str, Any]) -> str:
         said = "no such key: remove it or correct its name"
     elif fault["type"] in ("missing", "missing_argument"):
         said = "is missing: add it, or draw the profile again"
-    return f"{key}: {said}" if key else said
+    return one_line(f"{key}: {said}" if key else said)
 
 
 def diff(old: DataProfile, new: DataProfile) -> tuple[str, ...]:

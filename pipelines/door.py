@@ -11,11 +11,16 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from inspection.config import RunConfig
+from inspection.data.readers.stated import one_line, shown
+from inspection.data.readers.yolo_names import YAML_FAULTS
 from inspection.errors import ConfigError
 from pipelines.settings import nearest
 
 FROM_TEACHER = "teacher"
 YAML_NAMES: Mapping[type, str] = {list: "list", str: "text", int: "number", float: "number"}
+MAX_BYTES = 200_000
+"""PyYAML reads about 100 kB a second."""
+MAX_VALUES = 20_000
 VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
@@ -45,10 +50,11 @@ def load_config(
     tree, faults = read_yaml(path), []
     for change in changes:
         faults += _apply(tree, change)
-    try:
-        expanded, missing = _expand(tree, variables, ())
-    except RecursionError as error:
-        raise ConfigError([f"{path}: an alias (*name) holds itself; write it out"]) from error
+    if _endless(tree):
+        raise ConfigError(
+            [f"{path}: an alias (*name) holds itself, or thousands of values; write it out"]
+        )
+    expanded, missing = _expand(tree, variables, ())
     faults += [f"{path}: {fault}" for fault in missing if need_all]
     try:
         config = RunConfig.model_validate(expanded)
@@ -73,11 +79,15 @@ def read_yaml(path: Path) -> dict[str, Any]:
     if path.is_dir():
         raise ConfigError([f"{path}: is a folder; give one of its YAML files"])
     if not path.is_file():
-        there = sorted(str(other) for other in path.parent.glob("*.yaml"))
+        there = sorted(
+            str(other) for other in path.parent.glob("*.yaml") if str(other).isprintable()
+        )
         raise ConfigError([f"{path}: no such config{nearest(str(path), there) if there else ''}"])
+    if (size := path.stat().st_size) > MAX_BYTES:
+        raise ConfigError([f"{path}: {size} bytes, the limit is {MAX_BYTES}; is it a config?"])
     try:
         tree = yaml.load(path.read_text("utf-8"), Loader=_OnceLoader)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except YAML_FAULTS as error:
         raise ConfigError([f"{path}: not readable as YAML ({_one_line(error)})"]) from error
     if not isinstance(tree, dict):
         held = "is empty" if tree is None else f"holds a {YAML_NAMES.get(type(tree), 'value')}"
@@ -120,18 +130,30 @@ def _apply(tree: dict[str, Any], change: str) -> list[str]:
     name, equals, text = change.partition("=")
     keys = name.split(".")
     if not equals or not all(keys):
-        return [f"'{change}': a change is key=value, for example student.epochs=10"]
+        return [f"{shown(change)}: a change is key=value, for example student.epochs=10"]
     try:
         value = yaml.load(text, Loader=_OnceLoader)
-    except yaml.YAMLError as error:
-        return [f"'{change}': the value is not readable as YAML ({_one_line(error)})"]
+    except YAML_FAULTS as error:
+        return [f"{shown(change)}: the value is not readable as YAML ({_one_line(error)})"]
     for key in keys[:-1]:
         below = tree.setdefault(key, {})
         if not isinstance(below, dict):
-            return [f"'{change}': '{key}' holds a value, not further keys"]
+            return [f"{shown(change)}: {shown(key)} holds a value, not further keys"]
         tree = below
     tree[keys[-1]] = value
     return []
+
+
+def _endless(tree: dict[str, Any]) -> bool:
+    """Whether aliases make more values of the file than any config has, be it by holding themselves."""
+    waiting: list[Any] = [tree]
+    for _ in range(MAX_VALUES):
+        if not waiting:
+            return False
+        value = waiting.pop()
+        if isinstance(value, dict | list):
+            waiting += value.values() if isinstance(value, dict) else value
+    return True
 
 
 def _expand(
@@ -147,7 +169,7 @@ def _expand(
     if not isinstance(value, str):
         return value, []
     unset = [name for name in VARIABLE.findall(value) if not variables.get(name)]
-    key = ".".join(where)
+    key = one_line(".".join(where))
     faults = [
         f"{key}: ${{{name}}} is not set; export {name}=… (or put it in .env), or give {key}=…"
         for name in unset
@@ -161,13 +183,13 @@ def _joined(parts: Any) -> list[str]:
 
 def _say(error: ValidationError) -> Iterator[str]:
     for fault in error.errors():
-        where = ".".join(str(part) for part in fault["loc"])
+        where = one_line(".".join(str(part) for part in fault["loc"]))
         if fault["type"] == "extra_forbidden":
             yield f"{where}: unknown key{nearest(str(fault['loc'][-1]), _siblings(fault['loc']))}"
         elif fault["type"] == "missing":
             yield f"{where}: missing; every run needs it"
         else:
-            yield f"{where}: {fault['msg'][0].lower()}{fault['msg'][1:]}, got {fault['input']!r}"
+            yield f"{where}: {fault['msg'][0].lower()}{fault['msg'][1:]}, got {_got(fault['input'])}"
 
 
 def _siblings(location: tuple[int | str, ...]) -> list[str]:
@@ -181,5 +203,10 @@ def _siblings(location: tuple[int | str, ...]) -> list[str]:
     return list(model.model_fields)
 
 
+def _got(value: object) -> str:
+    """The value as YAML's reader saw it; one that holds others by its kind, because aliases can make it endless."""
+    return one_line(repr(value)) if isinstance(value, str | int | float | None) else shown(value)
+
+
 def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split()).replace(' in "<unicode string>",', "")
+    return one_line(str(error).replace(' in "<unicode string>",', "")) or type(error).__name__

@@ -17,6 +17,7 @@ import pandas as pd
 from pydantic import ValidationError
 
 from inspection.data.index import ImageIndex, plain
+from inspection.data.readers.stated import LARGEST, one_line, shown
 from inspection.errors import DataError
 from inspection.records import Record
 
@@ -34,6 +35,11 @@ EDITABLE = (
 )
 """Columns that say something about an image; the others state what its file is."""
 LISTS = ("boxes", "regions", "warnings")
+KINDS = {
+    "boxes": "a list of {x0, y0, x1, y1, label}",
+    "regions": "a list of {label, counts}",
+    "warnings": "a list of texts",
+}
 NAMED = 3
 """Faults that a message lists before it counts."""
 
@@ -59,13 +65,17 @@ class Edits(Record):
     @classmethod
     def read(cls, path: Path) -> Self:
         """A file of edits that people may have changed; DataError in one sentence for anything else."""
+        if not path.exists():
+            raise DataError(f"'{path}' does not exist: give a file of edits")
+        if not path.is_file():
+            raise DataError(f"'{path}' is no regular file: give a file of edits")
         try:
             return cls.load(path)
-        except FileNotFoundError as error:
-            raise DataError(f"'{path}' does not exist: give a file of edits") from error
         except (OSError, ValidationError, ValueError) as error:
             said = error.errors()[0]["msg"] if isinstance(error, ValidationError) else error
-            raise DataError(f"'{path}' holds no edits ({said}): write it again") from error
+            raise DataError(
+                f"'{path}' holds no edits ({one_line(said)}): write it again"
+            ) from error
 
     def inverted(self) -> Edits:
         """What undoes them."""
@@ -114,21 +124,53 @@ def counted(edits: Sequence[Edit]) -> dict[str, int]:
 
 def _misfit(edit: Edit, rows: dict[str, int], columns: dict[str, list[Any]]) -> str | None:
     if edit.column not in EDITABLE:
-        return f"'{edit.path}': column '{edit.column}' cannot be edited ({', '.join(EDITABLE)} can)"
+        known = ", ".join(EDITABLE)
+        return f"{shown(edit.path)}: column {shown(edit.column)} cannot be edited ({known} can)"
     if edit.path not in rows:
-        return f"'{edit.path}' is not in the index"
+        return f"{shown(edit.path)} is not in the index"
     now = plain(columns[edit.column][rows[edit.path]])
     if now != edit.before:
-        return f"'{edit.path}': {edit.column} is {now!r}, the edit expects {edit.before!r}"
+        sides = f"{one_line(repr(now))}, the edit expects {one_line(repr(edit.before))}"
+        return f"{shown(edit.path)}: {edit.column} is {sides}"
     if not _fits(edit):
-        kind = "a list" if edit.column in LISTS else "a text or null"
-        return f"'{edit.path}': {edit.column} must be {kind}, not {edit.after!r}"
+        kind = KINDS.get(edit.column, "a text or null")
+        said = one_line(repr(edit.after))
+        return f"{shown(edit.path)}: {edit.column} must be {kind}, not {said}"
     return None
 
 
 def _fits(edit: Edit) -> bool:
-    kind = list if edit.column in LISTS else (str, type(None))
-    return isinstance(edit.after, kind)
+    """Whether the index can hold the value: a list of what it lists, or a text."""
+    if edit.column not in LISTS:
+        return edit.after is None or isinstance(edit.after, str)
+    return isinstance(edit.after, list) and all(map(_MEMBERS[edit.column], edit.after))
+
+
+def _is_box(value: Any) -> bool:
+    sides = {"x0", "y0", "x1", "y1"}
+    if not isinstance(value, dict) or set(value) != {*sides, "label"}:
+        return False
+    finite = all(_is_number(value[side]) for side in sides)
+    return finite and isinstance(value["label"], str)
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) in (int, float) and -LARGEST <= value <= LARGEST
+
+
+def _is_region(value: Any) -> bool:
+    if not isinstance(value, dict) or set(value) != {"label", "counts"}:
+        return False
+    counts = value["counts"]
+    whole = isinstance(counts, list) and all(type(n) is int and 0 <= n < 2**31 for n in counts)
+    return whole and isinstance(value["label"], str)
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+_MEMBERS = {"boxes": _is_box, "regions": _is_region, "warnings": _is_text}
 
 
 def _stored(edit: Edit) -> Any:

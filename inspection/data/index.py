@@ -105,7 +105,7 @@ class ImageIndex:
             table = pq.read_table(path)
             root = (table.schema.metadata or {})[b"plumbline.root"].decode()
             return cls(Path(root), _frame(table.cast(SCHEMA)))
-        except (pa.ArrowException, KeyError, ValueError) as error:
+        except (pa.ArrowException, OSError, KeyError, ValueError) as error:
             raise DataError(
                 f"'{path}' is no image index, or damaged ({_first_line(error)}): write it again"
             ) from error

@@ -20,6 +20,7 @@ from inspection.config import ChecksConfig, DataConfig
 from inspection.data.class_masks import class_numbers, class_regions
 from inspection.data.readers.base import Box, RawItem
 from inspection.data.readers.files import Fault
+from inspection.data.readers.stated import one_line, shown
 from inspection.data.shapes import Outline, Region, ShapeError
 
 Facts = dict[str, Any]
@@ -177,9 +178,9 @@ def _mask_facts(
             return {}, _mask_oddities(item, config, marked=marked), None
         regions = class_regions(class_numbers(data), item.mask_classes)
     except ImageError as error:
-        return {}, [], ("mask_undecodable", f"mask '{name}': {_without_root(error, root)}")
+        return {}, [], ("mask_undecodable", f"mask {shown(name)}: {_without_root(error, root)}")
     except ShapeError as error:
-        return {}, [], (error.code, f"mask '{name}': {error}")
+        return {}, [], (error.code, f"mask {shown(name)}: {error}")
     return _class_facts(regions, item, config)
 
 
@@ -216,12 +217,14 @@ def _mask_oddities(item: RawItem, config: DataConfig, *, marked: bool) -> list[s
         wanted = (
             "has a class" if item.mask_classes is not None else f"reaches {config.mask_threshold}"
         )
-        return [f"mask_empty: no pixel of '{item.mask_path}' {wanted}"]
+        return [f"mask_empty: no pixel of {shown(item.mask_path)} {wanted}"]
     if marked and sound:
-        return [f"mask_not_empty: '{item.mask_path}' marks a defect, the label is {item.label}"]
+        return [
+            f"mask_not_empty: {shown(item.mask_path)} marks a defect, the label is {item.label}"
+        ]
     return []
 
 
 def _without_root(error: ImageError, root: Path) -> str:
     """The sentence alone: the row already says which file."""
-    return str(error).replace(f"{root}{os.sep}", "")
+    return one_line(str(error).replace(f"{root}{os.sep}", ""))

@@ -41,15 +41,18 @@ def journal_file(index: Path) -> Path:
 def history(index: Path) -> Journal:
     """What was done to this file; an entry that a kill kept from being carried out is left out."""
     path = journal_file(index)
-    if not path.is_file():
+    if not path.exists():
         return Journal(())
     try:
+        if not path.is_file():
+            raise ValueError("no regular file")
         journal = Journal.load(path)
-    except ValueError as error:
+    except (OSError, ValueError) as error:
         raise DataError(
             f"journal '{path}' is damaged: restore it, or import the data again"
         ) from error
     entries = journal.entries
+    _check_there(index)
     if entries and sha256_file(index) == entries[-1].before != entries[-1].after:
         entries = entries[:-1]
     return Journal(entries)
@@ -89,9 +92,13 @@ def revert_edits(index: Path) -> tuple[ImageIndex, Edits]:
     return restored, last.edits
 
 
-def _check_known(index: Path, known: Journal) -> None:
+def _check_there(index: Path) -> None:
     if not index.is_file():
         raise DataError(f"image index '{index}' does not exist: plumbline data import writes one")
+
+
+def _check_known(index: Path, known: Journal) -> None:
+    _check_there(index)
     if known.entries and sha256_file(index) != known.entries[-1].after:
         raise DataError(
             f"'{index}' was written by something else since its last edits: "

@@ -36,6 +36,11 @@ def inside(root: Path, path: Path) -> Path:
 def read_limited(path: Path, limit: int) -> bytes:
     """The file's bytes; DataError when there are more than `limit`, or it may not be read."""
     try:
+        # A pipe would keep us waiting for ever, and some devices never end.
+        if not path.is_file():
+            raise DataError(
+                f"data.annotations: {shown(path.name)} is no regular file; put the file itself there"
+            )
         size = path.stat().st_size
         if size > limit:
             raise DataError(

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from inspection.data.readers.base import Box
+from inspection.data.readers.stated import one_line
 from inspection.data.shapes import Outline, Points, Shape
 
 
@@ -68,4 +69,6 @@ def strangers(drawn: Sequence[Drawn], label: str | None) -> tuple[str, ...]:
     others = sorted({each.label for each in drawn} - {label})
     if label is None or not others:
         return ()
-    return (f"box_label_differs: labelled {label}, holds boxes of {', '.join(others)}",)
+    return (
+        f"box_label_differs: labelled {one_line(label)}, holds boxes of {one_line(', '.join(others))}",
+    )

@@ -8,11 +8,14 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from inspection.data.readers.base import IMAGE_SUFFIXES, RawItem
+from inspection.data.readers.stated import shown
 from inspection.errors import DataError
 
 SPLIT_FOLDERS = frozenset(
     {"train", "training", "val", "valid", "validation", "dev", "test", "testing"}
 )
+BREAKS = frozenset({"Cc", "Zl", "Zp"})
+"""Control characters and Unicode's own line ends, which break tables and messages alike."""
 Fault = tuple[str, str]
 """A quarantine code and its sentence."""
 
@@ -78,7 +81,10 @@ def _links(root: Path) -> Iterator[Path]:
 
 
 def _linked(path: Path) -> Fault:
-    return "linked_folder", f"'{path.name}' is a link to a folder, not followed: copy the folder"
+    return (
+        "linked_folder",
+        f"{shown(path.name)} is a link to a folder, not followed: copy the folder",
+    )
 
 
 def _walk(folder: Path) -> Iterator[Path]:
@@ -102,6 +108,6 @@ def path_fault(path: Path, root: Path) -> Fault | None:
         )
     if relative(path, root) != path.relative_to(root).as_posix():
         return "name_not_utf8", "the file's name is not UTF-8: rename it"
-    if any(unicodedata.category(letter) == "Cc" for letter in relative(path, root)):
+    if any(unicodedata.category(letter) in BREAKS for letter in relative(path, root)):
         return "name_control_character", "the file's name holds a line break or the like: rename it"
     return None

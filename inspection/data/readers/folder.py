@@ -18,6 +18,7 @@ from inspection.data.readers.files import (
     relative,
 )
 from inspection.data.readers.labels import LabelRule
+from inspection.data.readers.stated import shown
 from inspection.errors import DataError
 
 STRAY = "label_missing: lies beside the class folders, so nothing says what it shows"
@@ -39,8 +40,8 @@ def read_folder(root: Path, config: DataConfig) -> list[RawItem]:
 
 def empty_class(names: list[str]) -> str:
     """The sentence for class folders without images."""
-    also = f" (also {', '.join(names[1:])})" if names[1:] else ""
-    return f"data.root: class folder '{names[0]}' holds no images; fill it or remove it{also}"
+    also = f" (also {', '.join(map(shown, names[1:]))})" if names[1:] else ""
+    return f"data.root: class folder {shown(names[0])} holds no images; fill it or remove it{also}"
 
 
 def _item(path: Path, root: Path, rule: LabelRule, *, labelled: bool) -> RawItem:

@@ -21,6 +21,7 @@ from inspection.data.readers.files import (
     relative,
 )
 from inspection.data.readers.labels import LabelRule
+from inspection.data.readers.stated import shown
 from inspection.errors import DataError
 
 IMAGE_FOLDERS = ("images",)
@@ -76,13 +77,13 @@ def _item(
 
 def _mask_fault(path: Path, masks: list[Path], root: Path) -> Fault | None:
     if not masks:
-        return "mask_missing", f"no mask '{path.stem}.png': add one (all 0 for no defect)"
+        return "mask_missing", f"no mask {shown(f'{path.stem}.png')}: add one (all 0 for no defect)"
     if len(masks) > 1:
-        names = ", ".join(mask.name for mask in masks)
-        return "mask_ambiguous", f"several masks ({names}): keep one"
+        names = ", ".join(shown(mask.name) for mask in masks[:3])
+        return "mask_ambiguous", f"{len(masks)} masks ({names}): keep one"
     return path_fault(masks[0], root)
 
 
 def _orphan(mask: Path, root: Path) -> RawItem:
-    sentence = f"a mask without its image: no image of the name '{mask.stem}'; add it"
+    sentence = f"a mask without its image: no image of the name {shown(mask.stem)}; add it"
     return RawItem(path=relative(mask, root), fault=("label_without_image", sentence))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from inspection.config import DataConfig
 from inspection.data.readers.files import Fault
+from inspection.data.readers.stated import one_line, shown
 from inspection.errors import DataError
 
 
@@ -33,7 +34,7 @@ class LabelRule:
         if match and (found := match.group(1)):
             return Label(found, "filename")
         sentence = (
-            f"'{stem}' does not match data.label_pattern '{self.pattern.pattern}': "
+            f"{shown(stem)} does not match data.label_pattern {shown(self.pattern.pattern)}: "
             "rename the file or mend the pattern"
         )
         return Label(None, None, ("label_unmatched", sentence))
@@ -46,10 +47,10 @@ def _compiled(pattern: str | None) -> re.Pattern[str] | None:
         compiled = re.compile(pattern)
     except re.error as error:
         raise DataError(
-            f"data.label_pattern: '{pattern}' is no regular expression ({error}); mend it"
+            f"data.label_pattern: {shown(pattern)} is no regular expression ({one_line(error)}); mend it"
         ) from error
     if compiled.groups < 1:
         raise DataError(
-            f"data.label_pattern: '{pattern}' has no group; put the label in brackets: '^(.+)_\\d+$'"
+            f"data.label_pattern: {shown(pattern)} has no group; put the label in brackets: '^(.+)_\\d+$'"
         )
     return compiled

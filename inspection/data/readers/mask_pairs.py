@@ -22,6 +22,7 @@ from inspection.data.readers.files import (
 )
 from inspection.data.readers.folder import STRAY, empty_class
 from inspection.data.readers.labels import Label, LabelRule
+from inspection.data.readers.stated import shown
 from inspection.errors import DataError
 
 MASK_SUFFIX = ".png"
@@ -64,7 +65,7 @@ def _class_items(paths: list[Path], folder: str, root: Path, rule: LabelRule) ->
 
 
 def _lost_mask(mask: Path, label: Label, root: Path) -> RawItem:
-    sentence = f"a mask without its image: '{mask.stem}' has no other file; add the image"
+    sentence = f"a mask without its image: {shown(mask.stem)} has no other file; add the image"
     return RawItem(
         path=relative(mask, root),
         label=label.name,
@@ -87,4 +88,4 @@ def _mask_fault(path: Path, masks: list[Path], root: Path) -> Fault | None:
     if masks:
         return path_fault(masks[0], root)
     wanted = path.with_suffix(MASK_SUFFIX).name
-    return "mask_missing", f"no mask '{wanted}' beside it: add one (all black for no defect)"
+    return "mask_missing", f"no mask {shown(wanted)} beside it: add one (all black for no defect)"

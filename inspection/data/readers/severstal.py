@@ -23,7 +23,7 @@ from inspection.data.readers.files import (
     relative,
 )
 from inspection.data.readers.labels import LabelRule
-from inspection.data.readers.stated import shown
+from inspection.data.readers.stated import one_line, shown
 from inspection.data.readers.tables import (
     Row,
     Table,
@@ -133,7 +133,7 @@ def _image_folder(root: Path, entries: dict[str, Entry]) -> Path:
     holding = {path.parent for path in paths if path.name in stated} or {p.parent for p in paths}
     if len(holding) == 1:
         return holding.pop()
-    names = ", ".join(sorted(relative(folder, root) for folder in holding)[:3])
+    names = ", ".join(sorted(one_line(relative(folder, root)) for folder in holding)[:3])
     raise DataError(
         f"data.root: images lie in {len(holding)} folders ({names}); put them into 'train_images'"
     )

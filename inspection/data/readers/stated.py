@@ -12,6 +12,8 @@ from typing import Any
 LARGEST = 1e9
 """No image is as wide, and nothing computed from two such numbers overflows."""
 MAX_SHOWN = 60
+MAX_NAME = 200
+MAX_SAID = 300
 MAX_BITS = 200
 """Longer whole numbers are not spelt out: Python refuses to beyond some thousand digits."""
 
@@ -30,6 +32,13 @@ def shown(value: object) -> str:
     if isinstance(value, dict):
         return "an object"
     return f"a {type(value).__name__}"
+
+
+def one_line(said: object) -> str:
+    """What a library says of a fault, on one line that any terminal and table can hold."""
+    text = " ".join(str(said).split())
+    text = text if text.isprintable() else ascii(text)[1:-1]
+    return f"{text[:MAX_SAID]}…" if len(text) > MAX_SAID else text
 
 
 def number(value: object, what: str) -> float:
@@ -65,4 +74,6 @@ def class_name(value: object, what: str) -> str:
         raise ValueError(f"{what} is {shown(value)}, not text: put the name in quotes")
     if not value.strip() or not value.strip().isprintable():
         raise ValueError(f"{what} is {shown(value)}, not a name that can be printed")
+    if len(value.strip()) > MAX_NAME:
+        raise ValueError(f"{what} has {len(value.strip())} characters, the limit is {MAX_NAME}")
     return value.strip()

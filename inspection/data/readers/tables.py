@@ -18,12 +18,15 @@ import pyarrow.parquet as pq
 
 from inspection.data.readers.annotation_file import inside, named_file, read_limited
 from inspection.data.readers.files import Fault, images_below, relative
-from inspection.data.readers.stated import shown
+from inspection.data.readers.stated import one_line, shown
 from inspection.errors import DataError
 
 DELIMITERS = ",;\t"
 MAX_CSV_BYTES = 2_000_000_000
 """Read as a whole; Python needs about five times as much memory."""
+
+MAX_ROWS = 20_000_000
+"""A few bytes of Parquet can promise any number of equal rows."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +70,7 @@ def annotation_file(root: Path, annotations: Path | None, suffixes: tuple[str, .
     if not found:
         raise DataError(f"data.root: no {wanted} below '{root}'; is it the right folder?")
     if len(found) > 1:
-        names = ", ".join(relative(path, root) for path in found[:3])
+        names = ", ".join(one_line(relative(path, root)) for path in found[:3])
         raise DataError(
             f"data.annotations: {len(found)} files {wanted} below the root ({names}); "
             "say which: data.annotations=<file>"
@@ -136,14 +139,20 @@ def _row(path: Path, line: int, cells: list[str], columns: tuple[str, ...]) -> R
 
 
 def _read_parquet(path: Path) -> Table:
+    if not path.is_file():
+        raise DataError(
+            f"data.annotations: {shown(path.name)} is no regular file; put the file itself there"
+        )
     try:
         # Not read_table: that takes folders called 'a=b' for columns.
-        table = pq.ParquetFile(path).read()
+        file = pq.ParquetFile(path)
+        if (count := file.metadata.num_rows) > MAX_ROWS:
+            raise ValueError(f"{count} rows, the limit is {MAX_ROWS}")
+        table = file.read()
         rows = table.to_pylist()
     except (pa.ArrowException, OSError, ValueError) as error:
-        first = str(error).partition("\n")[0]
         raise DataError(
-            f"data.annotations: {shown(path.name)} is no Parquet file, or damaged ({first}); write it again"
+            f"data.annotations: {shown(path.name)} is no Parquet file, or damaged ({one_line(error)}); write it again"
         ) from error
     columns = _checked_columns(path, [str(name) for name in table.column_names])
     return Table(path, columns, tuple(Row(n, cells) for n, cells in enumerate(rows, start=1)))

@@ -29,8 +29,8 @@ from inspection.errors import DataError
 TEMPLATE, TEST = "_temp", "_test"
 DEEP_PCB = {1: "open", 2: "short", 3: "mousebite", 4: "spur", 5: "copper", 6: "pin-hole"}
 MAX_TXT_BYTES = 4_000_000
-ALONE = "template_missing: no '{}' beside it, so nothing shows the part without faults"
-UNUSED = "test_missing: no '{}' beside it, the template is kept as a good part"
+ALONE = "template_missing: no {} beside it, so nothing shows the part without faults"
+UNUSED = "test_missing: no {} beside it, the template is kept as a good part"
 UNPAIRED = "label_missing: neither *_temp nor *_test, so nothing says what it shows"
 FREE = "label_missing: no boxes, and data.ok_class is not set"
 
@@ -88,7 +88,7 @@ def _template(
         label_source=label.source,
         pair_id=relative(key, root),
         fault=path_fault(path, root) or _not_alone(pair.templates) or label.fault,
-        warnings=() if pair.tests else (UNUSED.format(f"{key.name}{TEST}"),),
+        warnings=() if pair.tests else (UNUSED.format(shown(f"{key.name}{TEST}")),),
     )
 
 
@@ -101,11 +101,14 @@ def _test(
         boxes = parse_boxes(_text(txt), config.class_names or DEEP_PCB) if txt else ()
         broken: Fault | None = None
     except (ValueError, DataError) as error:
-        boxes, broken = (), ("annotation_unreadable", f"{key.name}.txt {error}: mend the file")
+        boxes, broken = (
+            (),
+            ("annotation_unreadable", f"{shown(f'{key.name}.txt')} {error}: mend the file"),
+        )
     drawn = [Drawn(box.label, box) for box in boxes]
     label = rule.label(path.stem, main_class(drawn) or config.ok_class, label_source(drawn))
     fault = path_fault(path, root) or _not_alone(pair.tests) or _txt_fault(txt, key, root) or broken
-    warnings = [] if pair.templates else [ALONE.format(f"{key.name}{TEMPLATE}")]
+    warnings = [] if pair.templates else [ALONE.format(shown(f"{key.name}{TEMPLATE}"))]
     if label.name is None and not (fault or label.fault):
         warnings.append(FREE)
     return RawItem(
@@ -122,7 +125,7 @@ def _test(
 def _not_alone(halves: list[Path]) -> Fault | None:
     if len(halves) < 2:
         return None
-    names = ", ".join(path.name for path in halves)
+    names = ", ".join(shown(path.name) for path in halves[:3])
     return "pair_ambiguous", f"several files for one half of a pair ({names}): keep one"
 
 
@@ -134,7 +137,10 @@ def _box_files(key: Path) -> tuple[Path, Path]:
 
 def _txt_fault(txt: Path | None, key: Path, root: Path) -> Fault | None:
     if txt is None:
-        return "annotation_missing", f"no boxes '{key.name}.txt': add it (empty for no defect)"
+        return (
+            "annotation_missing",
+            f"no boxes {shown(f'{key.name}.txt')}: add it (empty for no defect)",
+        )
     return path_fault(txt, root)
 
 
@@ -167,6 +173,8 @@ def _box(tokens: list[str], names: dict[int, str]) -> Box:
 
 def _stated(token: str) -> float:
     try:
+        if "_" in token:
+            raise ValueError("Python's own spelling of thousands")
         return number(float(token), "a number")
     except ValueError as error:
         raise ValueError(f"{shown(token)} is no number that an image can hold") from error
@@ -180,7 +188,10 @@ def _lost_boxes(pairs: dict[Path, Pair], root: Path) -> list[RawItem]:
     return [
         RawItem(
             path=relative(path, root),
-            fault=("label_without_image", f"no '{path.stem}{TEST}' for these boxes: add it"),
+            fault=(
+                "label_without_image",
+                f"no {shown(f'{path.stem}{TEST}')} for these boxes: add it",
+            ),
         )
         for path in images_below(root, {".txt"})
         if path not in used and (path.parent in folders or path in halves)

@@ -23,6 +23,7 @@ from inspection.data.readers.files import (
     relative,
 )
 from inspection.data.readers.labels import LabelRule
+from inspection.data.readers.stated import class_name, number, one_line, shown
 from inspection.errors import DataError
 
 IMAGE_FOLDERS = ("images", "jpegimages")
@@ -94,7 +95,7 @@ def _folder(root: Path, names: tuple[str, ...]) -> Path:
 
 
 def _orphan(path: Path, root: Path) -> RawItem:
-    sentence = f"'{path.name}' describes an image that is not there: add it or remove the XML"
+    sentence = f"{shown(path.name)} describes an image that is not there: add it or remove the XML"
     return RawItem(path=relative(path, root), fault=("label_without_image", sentence))
 
 
@@ -108,7 +109,7 @@ def _item(
     try:
         said = parse_annotation(xml)
     except (ValueError, LookupError, ElementTree.ParseError, OSError) as error:
-        sentence = f"'{xml.name}' cannot be read ({error}): mend the XML"
+        sentence = f"{shown(xml.name)} cannot be read ({_reason(error)}): mend the XML"
         return RawItem(path=name, fault=("annotation_unreadable", sentence))
     drawn = [Drawn(box.label, box) for box in said.boxes]
     main = main_class(drawn) or ok_class
@@ -124,12 +125,22 @@ def _item(
     )
 
 
+def _reason(error: Exception) -> str:
+    """Without the machine's path, which the system's own sentences hold."""
+    return one_line(error.strerror if isinstance(error, OSError) else error)
+
+
 def _missing(path: Path) -> Fault:
-    return "annotation_missing", f"no annotation '{path.stem}.xml': add one, or remove the image"
+    return (
+        "annotation_missing",
+        f"no annotation {shown(f'{path.stem}.xml')}: add one, or remove the image",
+    )
 
 
 def parse_annotation(xml: Path) -> Annotation:
     """What the XML states; ValueError for missing or non-numeric corners, or what no annotation needs."""
+    if not xml.is_file():
+        raise ValueError("it is missing, or no regular file")
     if (size := xml.stat().st_size) > MAX_XML_BYTES:
         raise ValueError(f"{size} bytes, the limit is {MAX_XML_BYTES}")
     text = xml.read_bytes()
@@ -144,15 +155,13 @@ def parse_annotation(xml: Path) -> Annotation:
 def _size(document: ElementTree.Element) -> tuple[int, int] | None:
     """None where it is not given, or given as 0 by tools that did not look."""
     texts = [document.findtext(f"size/{name}") for name in ("width", "height")]
-    width, height = (float(text) if text and text.strip() else 0.0 for text in texts)
+    width, height = (_float(text, "size") if text and text.strip() else 0.0 for text in texts)
     known = 0 < width < math.inf and 0 < height < math.inf
-    return (int(width), int(height)) if known else None
+    return (int(number(width, "size")), int(number(height, "size"))) if known else None
 
 
 def _box(element: ElementTree.Element) -> Box:
-    label = (element.findtext("name") or "").strip()
-    if not label:
-        raise ValueError("an object without a name")
+    label = class_name(element.findtext("name") or "", "an object's name")
     x0, y0, x1, y1 = (_number(element, f"bndbox/{n}") for n in ("xmin", "ymin", "xmax", "ymax"))
     return Box(x0, y0, x1, y1, label)
 
@@ -161,10 +170,17 @@ def _number(element: ElementTree.Element, where: str) -> float:
     text = element.findtext(where)
     if text is None:
         raise ValueError(f"an object without {where}")
-    value = float(text.strip())
-    if not math.isfinite(value):
-        raise ValueError(f"{where} is {text.strip()}")
-    return value
+    return number(_float(text, where), where)
+
+
+def _float(text: str, where: str) -> float:
+    try:
+        if "_" in text:
+            raise ValueError("Python's own spelling of thousands")
+        return float(text)
+    except ValueError as error:
+        remedy = ", write it with a point" if "," in text else ""
+        raise ValueError(f"{where} is {shown(text.strip())}, not a number{remedy}") from error
 
 
 def _named_outside(said: Annotation, xml: Path) -> Fault | None:
@@ -173,5 +189,7 @@ def _named_outside(said: Annotation, xml: Path) -> Fault | None:
     leads_out = named.is_absolute() or ".." in named.parts
     if not leads_out or named.suffix.lower() not in IMAGE_SUFFIXES:
         return None
-    sentence = f"'{xml.name}' names '{said.named}', outside data.root: name the file alone"
+    sentence = (
+        f"{shown(xml.name)} names {shown(said.named)}, outside data.root: name the file alone"
+    )
     return "path_escapes_root", sentence

@@ -31,6 +31,7 @@ from inspection.data.readers.files import (
     relative,
 )
 from inspection.data.readers.labels import LabelRule
+from inspection.data.readers.stated import shown
 from inspection.data.readers.yolo_lines import parse_lines
 from inspection.data.readers.yolo_names import class_names
 from inspection.data.shapes import ShapeError
@@ -112,20 +113,22 @@ def _item(
 
 def _read(text: Path, names: Mapping[int, str]) -> tuple[list[Drawn], Fault | None]:
     try:
+        if not text.is_file():
+            raise ValueError("it is missing, or no regular file")
         if (size := text.stat().st_size) > MAX_LABEL_BYTES:
             raise ValueError(f"{size} bytes, the limit is {MAX_LABEL_BYTES}")
         return parse_lines(text.read_bytes(), names), None
     except ShapeError as error:
-        return [], (error.code, f"'{text.name}' {error}: draw it again or remove it")
+        return [], (error.code, f"{shown(text.name)} {error}: draw it again or remove it")
     except (ValueError, OSError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
-        sentence = f"'{text.name}' cannot be read ({reason}): mend the label file"
+        sentence = f"{shown(text.name)} cannot be read ({reason}): mend the label file"
         return [], ("annotation_unreadable", sentence)
 
 
 def _nothing_drawn(path: Path) -> Fault:
     sentence = (
-        f"no objects in '{path.stem}.txt', or no such file: give data.ok_class, the label of images "
+        f"no objects in {shown(f'{path.stem}.txt')}, or no such file: give data.ok_class, the label of images "
         "without defects"
     )
     return "annotation_missing", sentence
@@ -145,5 +148,5 @@ def _orphans(root: Path, images: list[Path], used: set[Path]) -> list[RawItem]:
 
 
 def _orphan(path: Path) -> Fault:
-    sentence = f"'{path.name}' labels no image that is here: add the image or remove the file"
+    sentence = f"{shown(path.name)} labels no image that is here: add the image or remove the file"
     return "label_without_image", sentence

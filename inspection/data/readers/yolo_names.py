@@ -10,6 +10,7 @@ other keys, which are passed over; `classes.txt` and `obj.names`.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +83,7 @@ def _checked(stated: dict[Any, Any]) -> dict[int, str]:
 
 def _found(root: Path) -> Path | None:
     for name in FILES:
-        if (root / name).is_file():
+        # A link in circles too: passed over, it would take every class's name away in silence.
+        if os.path.lexists(root / name):
             return inside(root, root / name)
     return None
