@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import os
-import sys
 import traceback
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -18,7 +17,7 @@ from inspection.errors import Interrupted, PlumblineError
 from pipelines.data_cli import data_app
 from pipelines.faults import STOPPED_SENTENCE, as_ours
 from pipelines.output import Answer, say, say_error, say_usage
-from pipelines.settings import Settings, load_settings, unknown_settings
+from pipelines.settings import settings_here
 
 EPILOG = (
     "Exit codes: 0 done; 1 our fault; 2 yours (the message says the remedy); 3 refused by a gate or drift found. "
@@ -56,7 +55,7 @@ def run(
     """Images in; checks, teacher, student, certified bundle, registry and report out."""
     from pipelines.commands.run import run_config
 
-    return run_config(config, changes or [], settings=_settings(), fresh=fresh, now=_now)
+    return run_config(config, changes or [], settings=settings_here(), fresh=fresh, now=_now)
 
 
 @app.command()
@@ -72,7 +71,7 @@ def monitor(
     """Compare a prediction log with its bundle's drift reference; exit code 3 when it drifted."""
     from pipelines.commands.monitor import monitor_log
 
-    return monitor_log(config, changes or [], log, bundle, settings=_settings(), now=_now)
+    return monitor_log(config, changes or [], log, bundle, settings=settings_here(), now=_now)
 
 
 @app.command()
@@ -80,7 +79,7 @@ def doctor(json: Json = False) -> Answer:
     """Is this machine, this installation and this store fit to run? Also closes runs that were killed."""
     from pipelines.commands.doctor import examine
 
-    return examine(_settings())
+    return examine(settings_here())
 
 
 @app.command()
@@ -93,7 +92,7 @@ def report(
     """Where a run's report.html lies; or a copy of it."""
     from pipelines.commands.report import find_report
 
-    return find_report(run, out, open_it=open_it, settings=_settings())
+    return find_report(run, out, open_it=open_it, settings=settings_here())
 
 
 @app.command()
@@ -103,7 +102,7 @@ def runs(
     """The store's runs: how each ended, and why."""
     from pipelines.commands.runs import list_runs
 
-    return list_runs(last, _settings())
+    return list_runs(last, settings_here())
 
 
 @app.command()
@@ -111,7 +110,7 @@ def models(json: Json = False) -> Answer:
     """Registered models: versions, digests, who is champion."""
     from pipelines.commands.models import list_models
 
-    return list_models(_settings())
+    return list_models(settings_here())
 
 
 @app.command()
@@ -137,7 +136,7 @@ def ui(
     """Open MLflow's own pages on this store, on this machine only, until Ctrl-C."""
     from pipelines.commands.ui import serve
 
-    return serve(_settings(), port=port, dashboard=zenml, as_json=json)
+    return serve(settings_here(), port=port, dashboard=zenml, as_json=json)
 
 
 def run_command_line(arguments: Sequence[str]) -> int:
@@ -165,15 +164,6 @@ def _unexpected(error: Exception, *, as_json: bool) -> int:
     if os.environ.get("PLUMBLINE_DEBUG"):
         traceback.print_exception(error)
     return say_error(as_ours(error), as_json=as_json)
-
-
-def _settings() -> Settings:
-    settings = load_settings(os.environ, Path.cwd())
-    for fault in unknown_settings(os.environ):
-        print(f"warning: {fault}", file=sys.stderr)
-    if uri := settings.variables.get("PLUMBLINE_TRACKING_URI"):
-        os.environ["PLUMBLINE_TRACKING_URI"] = uri  # the registry reads it there, a .env's too
-    return settings
 
 
 def _now() -> datetime:

@@ -187,6 +187,32 @@ def split(
 
 
 @data_app.command()
+def embed(
+    index: Index,
+    out: Annotated[Path, typer.Argument(help="Folder for the features.")] = Path("features"),
+    backbone: Annotated[str, typer.Option(help="Any timm network.")] = "resnet18",
+    weights: Annotated[str, typer.Option(help="hub, none, or a .safetensors file.")] = "none",
+    image_size: Annotated[int, typer.Option(help="Side to which images are scaled.")] = 224,
+    pad_same: Annotated[
+        bool, typer.Option("--pad-same", help="For weights that come from TensorFlow.")
+    ] = False,
+    seed: Seed = 7,
+    json: Json = False,
+) -> Answer:
+    """Vectors of every image from a frozen network, for audit and split --compare (extra: pipeline)."""
+    from pipelines.commands.data_embed import embed as embed_index
+    from pipelines.settings import settings_here
+
+    teacher = {
+        "backbone": backbone,
+        "weights": weights,
+        "image_size": image_size,
+        "pad_same": pad_same,
+    }
+    return embed_index(index, out, teacher, seed=seed, settings=settings_here())
+
+
+@data_app.command()
 def audit(
     index: Index,
     embeddings: Embeddings = None,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import difflib
+import os
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,6 +52,16 @@ def load_settings(environment: Mapping[str, str], folder: Path) -> Settings:
         debug=variables.get("PLUMBLINE_DEBUG", "") not in ("", "0", "false"),
         variables=variables,
     )
+
+
+def settings_here() -> Settings:
+    """Settings of this process in this folder; unknown variables are told on stderr."""
+    settings = load_settings(os.environ, Path.cwd())
+    for fault in unknown_settings(os.environ):
+        print(f"warning: {fault}", file=sys.stderr)
+    if uri := settings.variables.get("PLUMBLINE_TRACKING_URI"):
+        os.environ["PLUMBLINE_TRACKING_URI"] = uri  # the registry reads it there, a .env's too
+    return settings
 
 
 def _dotenv(path: Path) -> dict[str, str]:

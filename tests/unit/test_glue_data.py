@@ -183,3 +183,39 @@ def test_an_index_with_edits_is_not_read_over(images: Path, said: Any) -> None:
     assert "can be taken back" in said("import", images, code=2)["faults"][0]
     said("revert", "index.parquet")
     said("import", images)
+
+
+@pytest.mark.training
+def test_vectors_of_a_network_feed_the_audit_and_the_price(images: Path, said: Any) -> None:
+    for label in ("ok", "scratch"):
+        for seed in range(6, 12):
+            cv2.imwrite(str(images / label / f"{seed}.png"), part(seed + 50 * (label == "scratch")))
+    (images / "scratch" / "two.png").unlink()
+    said("import", images)
+    made = said("embed", "index.parquet", "vectors", "--image-size", 64)
+    assert made["images"] == 26
+    assert made["size"] >= 512
+    assert said("embed", "index.parquet", "vectors", "--image-size", 64)["images"] == 26
+    assert said("audit", "index.parquet", "--embeddings", "vectors")["judged"] == 26
+    plan = said("dedupe", "index.parquet")
+    said("apply", "index.parquet", plan["plan"])
+    price = said("split", "index.parquet", "--compare", "--embeddings", "vectors")
+    assert "split" in price["price"]
+    assert said("split", "index.parquet", "--audit")["passed"]
+    assert "--embeddings" in said("split", "index.parquet", "--compare", code=2)["faults"][0]
+    assert said("embed", "index.parquet", "images", code=2)
+    assert said("embed", "index.parquet", "v2", "--image-size", 3, code=2)
+
+
+def test_leaks_of_a_given_split_are_refused(images: Path, said: Any) -> None:
+    said("import", images)
+    index = ImageIndex.load(Path("index.parquet"))
+    split = ["train" if path.endswith("0.png") else "test" for path in index.frame["path"]]
+    index.with_columns(split=split).save(Path("index.parquet"))
+    found = said("split", "index.parquet", "--audit", code=3)
+    assert found["rates"]["train-test"] > 0
+    assert {leak["path"] for leak in found["leaks"]} >= {"ok/0 again.png"}
+    assert "plumbline data dedupe" in found["refused"]
+    assert said("split", "index.parquet", "--audit", "--max-leak-rate", 0.9)["passed"]
+    fresh = said("split", "index.parquet", "--together", "sessions", code=2)
+    assert "--" in fresh["faults"][0]
