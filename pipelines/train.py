@@ -86,7 +86,15 @@ def train(config: RunConfig, around: Surroundings) -> None:
     )
     teacher = train_teacher(index, features, c.teacher, c.seed)
     student = train_student(
-        index, features, teacher, c.student, c.seed, c.device, around.store, around.student_weights
+        index,
+        features,
+        teacher,
+        c.student,
+        c.seed,
+        c.device,
+        around.store,
+        around.student_weights,
+        around.code,
     )
     assessment = evaluate_models(index, test_set, features, teacher, student, c.device)
     release, bundle = export_bundle(

@@ -26,10 +26,11 @@ def train_student(
     device: str,
     store: str,
     weights: str,
+    code: str,
 ) -> Annotated[StudentResult, "student"]:
-    """Goes on from the checkpoint of a killed run with the same inputs; `weights` is the starting weights' hash."""
+    """Goes on where a killed run with the same inputs stopped; `weights`, `code`: hashes of both, also inputs."""
     key = student_key(index, teacher.teacher, student, seed=seed)
-    folder = Store(Path(store)).checkpoints / f"{key[:16]}-{weights[:8]}"
+    folder = Store(Path(store)).checkpoints / f"{key[:16]}-{weights[:8]}-{code[:8]}"
     result = train(
         index, features, teacher.teacher, student, seed=seed, folder=folder, device=device
     )
