@@ -87,8 +87,6 @@ def start_student(
         torch.manual_seed(seed)
         body = _body(architecture, weights, image_size, seed)
         student = Student(body.module, body.size, num_classes, body.mean, body.std)
-    if weights != "none":
-        student.keep_folded()
     return Start(student, body.weights, body.licence)
 
 

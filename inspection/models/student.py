@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Self
-
 import torch
 from torch import nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from inspection.features.weights import Triple
 
 DROPOUT = 0.1
-IDENTITY = 1e-3
-"""Statistics this near 0 and 1 are nobody's: folding leaves 1 less the layer's epsilon."""
 
 
 class Student(nn.Module):
@@ -33,23 +28,6 @@ class Student(nn.Module):
         self.num_classes = num_classes
         self.mean = mean
         self.std = std
-        self._folded: list[nn.Module] = []
-
-    def keep_folded(self) -> None:
-        """Leave normalisation layers whose statistics are the identity out of training.
-
-        Weights folded for inference rest on their doing nothing: batch statistics would undo what was learned.
-        """
-        layers = [layer for layer in self.body.modules() if isinstance(layer, _BatchNorm)]
-        self._folded = [layer for layer in layers if _is_identity(layer)]
-        self.train(self.training)
-
-    def train(self, mode: bool = True) -> Self:
-        """As of any module, but folded layers stay in evaluation."""
-        super().train(mode)
-        for layer in self._folded:
-            layer.eval()
-        return self
 
     def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Normalised float (N, 3, H, W) to logits (N, C) and embedding (N, E)."""
@@ -60,13 +38,3 @@ class Student(nn.Module):
     def parameters_count(self) -> int:
         """Trainable numbers in the network."""
         return sum(parameter.numel() for parameter in self.parameters())
-
-
-def _is_identity(layer: _BatchNorm) -> bool:
-    mean, variance = layer.running_mean, layer.running_var
-    return (
-        mean is not None
-        and variance is not None
-        and bool((mean.abs() < IDENTITY).all())
-        and bool(((variance - 1).abs() < IDENTITY).all())
-    )

@@ -5,14 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-import timm
 import torch
 from safetensors.torch import save_file
 
 from inspection.config import StudentConfig, TeacherConfig
 from inspection.errors import ConfigError
 from inspection.models.networks import check_networks
-from inspection.models.registry import build_student
 
 pytestmark = pytest.mark.training
 
@@ -69,21 +67,3 @@ def test_a_size_that_a_network_cannot_read_is_said_with_the_key_to_change() -> N
     assert [line.partition(":")[0] for line in said] == ["teacher", "student"]
     assert "teacher.image_size" in said[0]
     assert "student.image_size" in said[1]
-
-
-def test_folded_normalisation_stays_out_of_training(tmp_path: Path) -> None:
-    body = timm.create_model("mobilenetv2_035", num_classes=0)
-    folded = tmp_path / "folded.safetensors"
-    exact = body.state_dict()
-    save_file({k: v - 1e-5 if k.endswith("running_var") else v for k, v in exact.items()}, folded)
-    live = tmp_path / "live.safetensors"
-    state = {k: v + 0.1 if k.endswith("running_mean") else v for k, v in body.state_dict().items()}
-    save_file(state, live)
-    for weights, trained in ((str(folded), False), (str(live), True), ("none", True)):
-        student = build_student("timm:mobilenetv2_035", 3, weights=weights, image_size=64).train()
-        layers = [m for m in student.body.modules() if isinstance(m, torch.nn.BatchNorm2d)]
-        assert layers
-        assert {layer.training for layer in layers} == {trained}
-        assert student.classifier.training
-        student.eval().train()
-        assert {layer.training for layer in layers} == {trained}
