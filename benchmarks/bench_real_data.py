@@ -51,7 +51,8 @@ def main() -> None:
     for name in names:
         figures = measure(name)
         write_result(name, figures)
-        assert figures["exit_code"] == 0, figures
+        # 3: the gate refused the student, which is an answer too; what it said is in the figures.
+        assert figures["exit_code"] in (0, 3), figures
 
 
 if __name__ == "__main__":
