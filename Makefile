@@ -42,7 +42,7 @@ check: $(READY)  ## format, lint, types, contracts, fast tests (under a minute)
 	@$(BIN)/ruff format --check --quiet . && $(BIN)/ruff check --quiet .
 	@$(BIN)/mypy --no-error-summary
 	@$(BIN)/lint-imports >/dev/null || $(BIN)/lint-imports
-	@$(PYTEST) tests/architecture tests/unit -m "not slow and not browser and not zenml and not assets and not training and not process"
+	@$(PYTEST) tests/architecture tests/unit -m "not slow and not browser and not zenml and not assets and not training and not process and not thorough"
 
 format: $(READY)  ## rewrite the code in the house's format
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .

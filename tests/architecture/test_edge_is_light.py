@@ -6,8 +6,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+pytestmark = pytest.mark.thorough
+
 WALL = """
 import importlib, pkgutil, sys
+
 ALLOWED = {"numpy", "cv2", "onnxruntime", "deploy"} | set(sys.stdlib_module_names)
 HEAVY = set(%r)
 

@@ -21,6 +21,8 @@ from inspection.data.journal import apply_edits, revert_edits
 from tests.unit.checks_material import Pixels, indexed, surface
 from tests.unit.test_checks_residual import inner, recapture, scratched
 
+pytestmark = pytest.mark.thorough
+
 BOX = {"x0": 10.0, "y0": 10.0, "x1": 30.0, "y1": 30.0, "label": "pit"}
 
 

@@ -19,6 +19,8 @@ from inspection.config import MonitorConfig
 from inspection.errors import DataError
 from tests.unit.checks_material import batch
 
+pytestmark = pytest.mark.thorough
+
 CLASSES = ("ok", "dent", "scratch")
 CONFIG = MonitorConfig()
 REFERENCE = batch(0, 160)

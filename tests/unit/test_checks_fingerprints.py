@@ -23,6 +23,8 @@ from inspection.data.ingest import ingest
 from inspection.store import Store
 from tests.unit.checks_material import Pixels, indexed, recaptured, surface
 
+pytestmark = pytest.mark.thorough
+
 
 def hashed(*images: Pixels) -> Hashes:
     return hashes_of(np.stack([waves(image) for image in images]))

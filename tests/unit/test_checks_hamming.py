@@ -18,6 +18,8 @@ from data_checks.hamming import (
     plan,
 )
 
+pytestmark = pytest.mark.thorough
+
 
 def brute(first: Hashes, second: Hashes, radius: int) -> set[tuple[int, int]]:
     near = np.bitwise_count(first[:, None] ^ second[None]) <= radius

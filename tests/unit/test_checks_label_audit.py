@@ -20,6 +20,8 @@ from data_checks.label_probe import (
 from inspection.data.index import ImageIndex
 from inspection.errors import DataError
 
+pytestmark = pytest.mark.thorough
+
 CLASSES = ("crack", "dent", "stain")
 
 

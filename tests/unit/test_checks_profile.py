@@ -26,6 +26,8 @@ from inspection.data.index import ImageIndex
 from inspection.errors import DataError
 from tests.unit.checks_material import clean_index
 
+pytestmark = pytest.mark.thorough
+
 FIRST = "ok/00.png"
 BOX = {"x0": 4.0, "y0": 4.0, "x1": 20.0, "y1": 20.0, "label": "scratch"}
 

@@ -23,6 +23,8 @@ from inspection.config import ChecksConfig
 from inspection.data.index import ImageIndex
 from tests.unit.checks_material import Pixels, indexed, surface
 
+pytestmark = pytest.mark.thorough
+
 Fault = Callable[[Pixels], Pixels]
 IMAGES = 40
 FAULTY = "ok/07.png"

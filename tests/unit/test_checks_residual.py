@@ -9,6 +9,8 @@ import pytest
 from data_checks.residual import PEAK, Comparison, compare
 from tests.unit.checks_material import Pixels, surface
 
+pytestmark = pytest.mark.thorough
+
 MARGIN = 4
 
 

@@ -22,6 +22,8 @@ from inspection.errors import CheckFailed, DataError
 from tests.unit.checks_material import Pixels, indexed, surface
 from tests.unit.test_checks_residual import inner, recapture
 
+pytestmark = pytest.mark.thorough
+
 TURNS = SplitConfig(symmetries=True)
 Facts = Mapping[str, Mapping[str, Any]]
 

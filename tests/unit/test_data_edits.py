@@ -15,6 +15,8 @@ from inspection.data.index import ImageIndex
 from inspection.data.journal import apply_edits, history, journal_file, revert_edits
 from inspection.errors import DataError
 
+pytestmark = pytest.mark.thorough
+
 BOX = {"x0": 0.1, "y0": 1.0, "x1": 7.3, "y1": 8.0, "label": "scratch"}
 
 

@@ -34,6 +34,8 @@ from tests.unit.patch_material import (
     told,
 )
 
+pytestmark = pytest.mark.thorough
+
 OPTIONS = PatchOptions(size=48, min_patch_side=16)
 
 

@@ -15,6 +15,8 @@ from inspection.data.test_set import TestSet, freeze, frozen_ids, test_set_path
 from inspection.errors import DataError
 from inspection.store import Store
 
+pytestmark = pytest.mark.thorough
+
 CONFIG = SplitConfig(test=0.25, val=0.15)
 
 

@@ -21,6 +21,8 @@ from inspection.config import SyntheticConfig
 from inspection.data.surfaces import CLASSES, DEFECTS, OK, part
 from inspection.data.synthetic import TRUTH, SyntheticTruth, generate, recipe_digest
 
+pytestmark = pytest.mark.thorough
+
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = SyntheticConfig(
     images_per_class=6, size=64, near_duplicates=0.5, corrupt_files=4, label_conflicts=2

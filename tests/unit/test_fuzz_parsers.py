@@ -18,6 +18,8 @@ from tests.fuzz import fuzz_parsers
 from tests.fuzz.fuzz_parsers import Result, fuzz
 from tests.fuzz.targets import TARGETS, Finding, check_lines, lines_of
 
+pytestmark = pytest.mark.thorough
+
 TABLE = "train.csv"
 Plant = Callable[[bytes], object]
 

@@ -16,6 +16,8 @@ from pipelines.cli import run_command_line
 from tests.unit.checks_material import surface
 from tests.unit.test_checks_dedupe import again, part
 
+pytestmark = pytest.mark.thorough
+
 
 @pytest.fixture
 def images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:

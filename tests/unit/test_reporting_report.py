@@ -16,6 +16,8 @@ from inspection.reporting.shell import page
 from tests.unit.reporting_audit import audit
 from tests.unit.reporting_material import NOW, full_run, small_run
 
+pytestmark = pytest.mark.thorough
+
 CHAPTERS = [
     "gate",
     "quality",
