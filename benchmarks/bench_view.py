@@ -22,7 +22,7 @@ sys.path.insert(0, str(ROOT))
 
 from inspection.data.index import ImageIndex  # noqa: E402
 from inspection.reporting.view_page import write_view_page  # noqa: E402
-from tests.smoke.test_report_browser import NAMES, Browser  # noqa: E402
+from tests.browser_page import NAMES, Browser  # noqa: E402
 
 IMAGES, SIDE, CLASSES = 10_000, 160, 8
 FAULTS = ("leak", "near_copy", "label_doubted")

@@ -21,7 +21,7 @@ from data_checks.fingerprints import SYMMETRIES, view_of
 from deploy.edge.decode import read_image
 from deploy.edge.errors import ImageError
 from inspection.data.index import ImageIndex, plain
-from inspection.data.shapes import Region
+from inspection.data.shapes import Region, marked
 
 REACH = 6
 """Pixels by which people's marks on two copies may lie apart."""
@@ -96,7 +96,7 @@ class Descriptions:
             pixels = read_image(self.root / name).pixels
         except ImageError:
             return np.zeros(shape, bool)
-        return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY) >= self.mask_threshold)
+        return marked(pixels, self.mask_threshold)
 
 
 def _boxes(row: Row) -> list[tuple[str, Corners]]:

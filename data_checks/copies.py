@@ -7,17 +7,18 @@ views, as where a layout mirrors itself along a diagonal, is compared in each un
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import functools
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from data_checks.candidates import find_candidates
+from data_checks.candidates import BUDGET, SearchReport, find_candidates
 from data_checks.duplicates import DuplicatePair
 from data_checks.fingerprints import Fingerprints, fingerprints_of, views
 from data_checks.hamming import RADIUS, Hashes, Pairs
-from data_checks.same_view import Judged, judge_pairs
+from data_checks.same_view import SMALLEST_DEFECT, Judged, judge_pairs
 from inspection.data.index import ImageIndex
 
 Asked = dict[int, list[int]]
@@ -32,6 +33,7 @@ class Copies:
 
     equal: tuple[tuple[str, ...], ...]
     judged: tuple[Judged, ...]
+    search: SearchReport
 
 
 def find_copies(
@@ -40,6 +42,9 @@ def find_copies(
     symmetries: bool = False,
     across_splits: bool = False,
     turned_only: bool = False,
+    radius: int = RADIUS,
+    budget: int = BUDGET,
+    smallest_defect: float = SMALLEST_DEFECT,
     max_megapixels: float = 100.0,
 ) -> Copies:
     """Copies among the usable images; `across_splits` compares only pictures that two splits have.
@@ -50,16 +55,24 @@ def find_copies(
     equal = _equal_pictures(usable)
     firsts = [paths[0] for paths in equal]
     prints = fingerprints_of([usable.root / path for path in firsts], max_megapixels=max_megapixels)
-    found = find_candidates(prints, symmetries=symmetries or turned_only)
+    found = find_candidates(
+        prints, radius=radius, symmetries=symmetries or turned_only, budget=budget
+    )
     kept = np.ones(len(found.pairs), bool)
     if across_splits:
         kept = _apart(found.pairs, _homes(usable, equal))
     pairs, symmetry = found.pairs[kept], found.symmetry[kept].tolist()
-    asked = _asked(prints, pairs, symmetry, every=symmetries or turned_only)
+    asked = _asked(prints, pairs, symmetry, radius if symmetries or turned_only else None)
     if turned_only:
         asked = {number: [v for v in each if v] for number, each in asked.items()}
-    judged = _judged(usable, firsts, pairs, asked, max_megapixels)
-    return Copies(tuple(equal), tuple(judged))
+    opened = functools.partial(
+        judge_pairs,
+        usable.root,
+        firsts,
+        smallest_defect=smallest_defect,
+        max_megapixels=max_megapixels,
+    )
+    return Copies(tuple(equal), tuple(_judged(opened, pairs, asked)), found.report)
 
 
 def turned_copies(index: ImageIndex, *, max_megapixels: float = 100.0) -> tuple[DuplicatePair, ...]:
@@ -101,25 +114,27 @@ def _apart(pairs: Pairs, homes: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
     return np.asarray(several & (first > 0) & (second > 0), bool)
 
 
-def _asked(prints: Fingerprints, pairs: Pairs, symmetry: Sequence[int], *, every: bool) -> Asked:
-    """The view that each pair was found by, and, when `every` is wanted, the others in which its hashes are alike."""
+def _asked(
+    prints: Fingerprints, pairs: Pairs, symmetry: Sequence[int], radius: int | None
+) -> Asked:
+    """The view that each pair was found by; with a radius also the others in which its hashes are that near."""
     found = {number: [view] for number, view in enumerate(symmetry)}
-    if every and len(pairs):
-        for view, alike in enumerate(_alike_views(prints.hashes, pairs)):
+    if radius is not None and len(pairs):
+        for view, alike in enumerate(_alike_views(prints.hashes, pairs, radius)):
             for number in np.flatnonzero(alike).tolist():
                 if view not in found[number]:
                     found[number].append(view)
     return found
 
 
-def _alike_views(hashes: Hashes, pairs: Pairs) -> npt.NDArray[np.bool_]:
+def _alike_views(hashes: Hashes, pairs: Pairs, radius: int) -> npt.NDArray[np.bool_]:
     """Boolean (8, M): in which views the second's hash is near the first's."""
     seen = views(hashes)[:, pairs[:, 1]]
-    return np.asarray(np.bitwise_count(seen ^ hashes[pairs[:, 0]]) <= RADIUS, bool)
+    return np.asarray(np.bitwise_count(seen ^ hashes[pairs[:, 0]]) <= radius, bool)
 
 
 def _judged(
-    usable: ImageIndex, paths: Sequence[str], pairs: Pairs, asked: Asked, max_megapixels: float
+    judge: Callable[[Pairs, Sequence[int]], list[Judged]], pairs: Pairs, asked: Asked
 ) -> list[Judged]:
     """Each pair in its views, one after the other, until one shows the same surface; in the order of pairs."""
     found: dict[int, Judged] = {}
@@ -127,8 +142,7 @@ def _judged(
     while waiting:
         numbers = sorted(waiting)
         symmetry = [waiting[number].pop(0) for number in numbers]
-        given = pairs[np.array(numbers, np.int64)]
-        verdicts = judge_pairs(usable.root, paths, given, symmetry, max_megapixels=max_megapixels)
+        verdicts = judge(pairs[np.array(numbers, np.int64)], symmetry)
         alike = dict(zip(numbers, verdicts, strict=True))
         found |= {number: one for number, one in alike.items() if one.verdict != "different"}
         waiting = {n: each for n, each in waiting.items() if each and n not in found}

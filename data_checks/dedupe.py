@@ -14,15 +14,14 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import connected_components
 
 from data_checks.agreement import Descriptions
-from data_checks.candidates import BUDGET, SearchReport, find_candidates
-from data_checks.fingerprints import fingerprints_of
+from data_checks.candidates import BUDGET, SearchReport
+from data_checks.copies import Copies, find_copies
 from data_checks.hamming import RADIUS
-from data_checks.same_view import SMALLEST_DEFECT, Judged, judge_pairs
+from data_checks.same_view import SMALLEST_DEFECT, Judged
 from inspection.data.edits import Edit, Edits
+from inspection.data.grouping import components
 from inspection.data.index import ImageIndex, plain
 from inspection.records import Record
 
@@ -82,50 +81,26 @@ def plan_dedupe(index: ImageIndex, options: DedupeOptions) -> DedupePlan:
     """Compare the usable images of an index; the index itself stays as it is."""
     usable = index.usable()
     paths = [str(path) for path in usable.frame["path"]]
-    copies = _equal_pictures(usable)
-    judged, search = _judged(usable, [rows[0] for rows in copies], options)
+    copies = find_copies(
+        usable,
+        symmetries=options.symmetries,
+        radius=options.radius,
+        budget=options.budget,
+        smallest_defect=options.smallest_defect,
+        max_megapixels=options.max_megapixels,
+    )
     said = Descriptions.of(usable, options.mask_threshold)
-    exact = _plan_exact([[paths[row] for row in rows] for rows in copies if len(rows) > 1], said)
-    near = _plan_near(judged, said, {each.path for each in exact if each.action == "conflict"})
+    exact = _plan_exact([paths for paths in copies.equal if len(paths) > 1], said)
+    near = _plan_near(copies.judged, said, {e.path for e in exact if e.action == "conflict"})
     merged = _one_each([*exact, *near])
-    component = _components(paths, copies, judged)
+    component = _components(paths, copies)
     return DedupePlan(
         options=options,
-        search=search,
+        search=copies.search,
         planned=tuple(merged[path] for path in sorted(merged)),
-        judged=tuple(judged),
+        judged=copies.judged,
         edits=Edits("dedupe", tuple(_edits(usable, merged, component))),
     )
-
-
-def _equal_pictures(usable: ImageIndex) -> list[list[int]]:
-    """Rows with equal pixels, in order of path: which copy speaks for the others must not hang on the rows' order."""
-    ordered = usable.frame.sort_values("path")
-    copies: dict[str, list[int]] = {}
-    for row, pixel_id in zip(ordered.index, ordered["pixel_id"], strict=True):
-        copies.setdefault(str(pixel_id), []).append(int(row))
-    return list(copies.values())
-
-
-def _judged(
-    usable: ImageIndex, chosen: Sequence[int], options: DedupeOptions
-) -> tuple[list[Judged], SearchReport]:
-    """Pairs of different pictures that show one surface."""
-    paths = [str(usable.frame["path"].iloc[row]) for row in chosen]
-    limit = options.max_megapixels
-    prints = fingerprints_of([usable.root / path for path in paths], max_megapixels=limit)
-    found = find_candidates(
-        prints, radius=options.radius, symmetries=options.symmetries, budget=options.budget
-    )
-    judged = judge_pairs(
-        usable.root,
-        paths,
-        found.pairs,
-        found.symmetry.tolist(),
-        smallest_defect=options.smallest_defect,
-        max_megapixels=limit,
-    )
-    return [pair for pair in judged if pair.verdict != "different"], found.report
 
 
 def _plan_exact(copies: Iterable[Sequence[str]], said: Descriptions) -> list[Planned]:
@@ -213,17 +188,12 @@ def _one_each(planned: Iterable[Planned]) -> dict[str, Planned]:
     return best
 
 
-def _components(
-    paths: Sequence[str], copies: Iterable[Sequence[int]], judged: Iterable[Judged]
-) -> npt.NDArray[np.int32]:
+def _components(paths: Sequence[str], copies: Copies) -> npt.NDArray[np.int32]:
     """A number per row, equal for images of one surface."""
     place = {path: row for row, path in enumerate(paths)}
-    edges = [(rows[0], row) for rows in copies for row in rows[1:]]
-    edges += [(place[pair.first], place[pair.second]) for pair in judged]
-    matrix = np.array(edges, np.int64).reshape(-1, 2)
-    shape = (len(paths), len(paths))
-    graph = coo_matrix((np.ones(len(matrix)), (matrix[:, 0], matrix[:, 1])), shape=shape)
-    return np.asarray(connected_components(graph, directed=False)[1], np.int32)
+    edges = [(place[equal[0]], place[path]) for equal in copies.equal for path in equal[1:]]
+    edges += [(place[pair.first], place[pair.second]) for pair in copies.judged]
+    return components(len(paths), np.array(edges, np.int64).reshape(-1, 2))
 
 
 def _edits(

@@ -8,13 +8,11 @@ nearest signatures are found only through each other.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
-from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import connected_components
 
 from data_checks.results import CheckResult, limited_rows
 from data_checks.similarity import (
@@ -25,6 +23,7 @@ from data_checks.similarity import (
     similarity,
     spectra_of,
 )
+from inspection.data.grouping import Edges, components, equal_edges
 from inspection.data.index import ImageIndex
 from inspection.records import Record
 
@@ -36,8 +35,6 @@ ALL_PAIRS = 350
 """Up to so many images every pair is compared."""
 LARGEST_SHARE = 0.2
 """A group holding more of the set than this is rather one layout than one part."""
-
-Edges = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -75,12 +72,12 @@ def group_duplicates(
     (`copies.turned_copies`).
     """
     usable = index.usable()
-    exact = _equal_edges(usable.frame["pixel_id"])
+    exact = equal_edges(usable.frame["pixel_id"])
     near, scores = _near_edges(usable)
     more = _edges_of(extra, usable)
-    given = [_equal_edges(usable.frame[column]) for column in ("group", "pair_id")]
+    given = [equal_edges(usable.frame[column]) for column in ("group", "pair_id")]
     together = [exact, *given, *([near, more] if near_copies else [])]
-    component = _components(len(usable), np.concatenate(together))
+    component = components(len(usable), np.concatenate(together))
     ids = usable.frame["image_id"].to_numpy(dtype=object)
     smallest = {int(c): min(ids[component == c]) for c in np.unique(component)}
     by_path = dict(zip(usable.frame["path"], (smallest[int(c)] for c in component), strict=True))
@@ -104,19 +101,6 @@ def check_groups(report: DuplicateReport) -> CheckResult:
         severity="warning",
         count=0 if passed else len(largest),
     )
-
-
-def _equal_edges(keys: Iterable[object]) -> Edges:
-    """Chain rows with equal keys; rows without a key stay alone."""
-    last: dict[str, int] = {}
-    edges: list[tuple[int, int]] = []
-    for row, key in enumerate(keys):
-        if not isinstance(key, str):
-            continue
-        if key in last:
-            edges.append((last[key], row))
-        last[key] = row
-    return np.array(edges, np.int64).reshape(-1, 2)
 
 
 def _edges_of(pairs: Sequence[DuplicatePair], index: ImageIndex) -> Edges:
@@ -176,11 +160,6 @@ def similarity_of(spectra: Spectra, pairs: Edges) -> Vectors:
     return np.concatenate(pieces)
 
 
-def _components(count: int, edges: Edges) -> npt.NDArray[np.int32]:
-    graph = coo_matrix((np.ones(len(edges)), (edges[:, 0], edges[:, 1])), shape=(count, count))
-    return np.asarray(connected_components(graph, directed=False)[1], np.int32)
-
-
 def _report(
     index: ImageIndex,
     exact: Edges,
@@ -196,7 +175,7 @@ def _report(
     groups = _members(paths, component)
     return DuplicateReport(
         images=len(paths),
-        exact_groups=_members(paths, _components(len(paths), exact)),
+        exact_groups=_members(paths, components(len(paths), exact)),
         pairs=tuple(pairs),
         groups=groups,
         largest_group=len(groups[0]) if groups else min(1, len(paths)),

@@ -10,7 +10,6 @@ Covered: any size and format; 8 symmetries. Not covered: crops of more than a fe
 from __future__ import annotations
 
 import functools
-import hashlib
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -24,6 +23,7 @@ import numpy.typing as npt
 
 from data_checks.hamming import Hashes
 from deploy.edge.decode import Pixels, read_image
+from inspection.data.inspect_item import pixel_id
 from inspection.progress import track
 
 SHORT, LONG = 8, 16
@@ -67,13 +67,6 @@ def fingerprints_of(paths: Sequence[Path], *, max_megapixels: float = 100.0) -> 
         rows = list(track(pool.map(one, paths), "hashing images", len(paths)))
     stack = np.array([row[1] for row in rows], np.float32).reshape(-1, LONG + 1, LONG + 1)
     return Fingerprints(tuple(row[0] for row in rows), hashes_of(stack), descriptors_of(stack))
-
-
-def pixel_id(pixels: Pixels) -> str:
-    """SHA-256 of size and pixels: equal for equal pictures in any file format."""
-    identity = hashlib.sha256(f"{pixels.shape[0]}x{pixels.shape[1]}".encode())
-    identity.update(np.ascontiguousarray(pixels).data)
-    return identity.hexdigest()
 
 
 def waves(pixels: Pixels) -> Matrix:

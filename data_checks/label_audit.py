@@ -19,8 +19,9 @@ import pandas as pd
 from data_checks.embeddings import EmbeddingTable, rows_for
 from data_checks.label_consistency import CONTRADICTED, Finding, consistency
 from data_checks.label_decisions import LABEL_SOURCE
-from data_checks.label_probe import FEWEST_GROUPS, Ints, group_numbers, neighbours_of
+from data_checks.label_probe import FEWEST_GROUPS, Ints, neighbours_of
 from data_checks.label_suspicion import Suspicion, suspicion
+from inspection.data.grouping import group_numbers
 from inspection.data.index import ImageIndex
 from inspection.errors import DataError
 from inspection.records import Record

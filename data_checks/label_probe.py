@@ -14,10 +14,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 from scipy.optimize import minimize
-from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import connected_components
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedGroupKFold
@@ -47,21 +44,6 @@ Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
 Probabilities = npt.NDArray[np.float64]
 Folds = list[tuple[Ints, Ints]]
-
-
-def group_numbers(frame: pd.DataFrame) -> Ints:
-    """A number per row, equal for images that must not face each other: group, pair, equal bytes, equal pixels."""
-    rows = np.arange(len(frame))
-    edges = []
-    for column in ("group", "pair_id", "pixel_id", "image_id"):
-        codes, _ = pd.factorize(frame[column])
-        known = codes >= 0
-        first = pd.Series(rows[known]).groupby(codes[known]).transform("min").to_numpy()
-        edges.append(np.stack([first, rows[known]], axis=1))
-    pairs = np.concatenate(edges)
-    shape = (len(frame), len(frame))
-    graph = coo_matrix((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=shape)
-    return np.asarray(connected_components(graph, directed=False)[1], np.int64)
 
 
 def grouped_folds(labels: Ints, groups: Ints, *, seed: int) -> Folds:

@@ -14,9 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import cv2
-import numpy as np
-
+from data_checks.alignment import grey
 from data_checks.duplicates import ALIKE
 from data_checks.fingerprints import SYMMETRIES, view_of
 from data_checks.hamming import Pairs
@@ -137,9 +135,5 @@ def _verdict(found: Comparison, smallest_defect: float) -> Verdict:
 def _likeness(first: Pixels, second: Pixels) -> float:
     """Similarity of two views at a scale at which the larger fills the canvas."""
     scale = min(1.0, CANVAS / max(*first.shape[:2], *second.shape[:2]))
-    spectra = [spectrum(_grey(pixels), scale)[None] for pixels in (first, second)]
+    spectra = [spectrum(grey(pixels), scale)[None] for pixels in (first, second)]
     return float(similarity(spectra[0], spectra[1])[0])
-
-
-def _grey(pixels: Pixels) -> Pixels:
-    return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), np.uint8)

@@ -39,7 +39,8 @@ USUAL_SIDE = 75
 """Percentile of the longer sides that fills the canvas; one scale for all, since re-captures share it."""
 BATCH = 2048
 
-Grey = npt.NDArray[np.uint8]
+Grey = npt.NDArray[np.uint8] | npt.NDArray[np.float32]
+"""Brightness 0 to 255, (H, W)."""
 Spectra = npt.NDArray[np.complex64]
 Vectors = npt.NDArray[np.float32]
 

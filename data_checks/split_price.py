@@ -15,9 +15,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from data_checks.embeddings import EmbeddingTable, rows_for
-from data_checks.label_probe import Floats, Ints, axes_of, group_numbers, out_of_fold
+from data_checks.label_probe import Floats, Ints, axes_of, out_of_fold
 from inspection.config import SplitConfig
-from inspection.data.grouping import unite_groups
+from inspection.data.grouping import group_numbers, unite_groups
 from inspection.data.index import ImageIndex
 from inspection.data.splits import split
 from inspection.errors import DataError

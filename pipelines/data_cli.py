@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from pipelines.data_options import Embeddings, Index, Json, OkClass, Page, Seed, Threshold
 from pipelines.output import Answer
 
 EPILOG = (
@@ -21,21 +22,6 @@ data_app = typer.Typer(
     epilog=EPILOG,
     no_args_is_help=True,
 )
-
-Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
-Index = Annotated[
-    Path, typer.Argument(metavar="INDEX", help="An index that `plumbline data import` wrote.")
-]
-Page = Annotated[Path | None, typer.Option("--page", help="Also write this offline HTML page.")]
-Seed = Annotated[int, typer.Option(min=0, help="For everything that is drawn at random.")]
-Embeddings = Annotated[
-    Path | None,
-    typer.Option(help="Vectors of the images: .npz, .parquet, or a folder of features."),
-]
-OkClass = Annotated[str | None, typer.Option(help="The label of sound parts.")]
-Threshold = Annotated[
-    int, typer.Option(min=1, max=255, help="Grey level from which a mask marks a defect.")
-]
 
 
 @data_app.command("import")

@@ -69,32 +69,19 @@ def train(config: RunConfig, around: Surroundings) -> None:
     What can be known without an image comes before the first one is read. A model that the last gate refuses is still
     written up; only the registry does without it.
     """
-    c, megapixels = config, config.checks.max_megapixels
+    c, megapixels, store = config, config.checks.max_megapixels, around.store
     check_networks(c.teacher, c.student, c.seed, around.teacher_weights, around.student_weights)
-    raw = ingest_images(
-        c.data, c.checks, c.seed, around.store, around.source, after="check_networks"
-    )
+    raw = ingest_images(c.data, c.checks, c.seed, store, around.source, after="check_networks")
     checked, gate_report = check_data(raw, c.checks)
-    grouped, duplicates = find_duplicates(
-        checked, gate_report, c.split.group_near_copies, c.split.symmetries
-    )
+    grouped, duplicates = find_duplicates(checked, gate_report, c.split)
     index, test_set, leaks = split_data(
         grouped, duplicates, c.split, c.seed, c.name, around.test_set_file
     )
-    features = extract_features(
-        index, leaks, c.split, c.teacher, c.seed, c.device, around.store, around.teacher_weights
-    )
+    learning = (c.seed, c.device, store)
+    features = extract_features(index, leaks, c.split, c.teacher, *learning, around.teacher_weights)
     teacher = train_teacher(index, features, c.teacher, c.seed)
     student = train_student(
-        index,
-        features,
-        teacher,
-        c.student,
-        c.seed,
-        c.device,
-        around.store,
-        around.student_weights,
-        around.code,
+        index, features, teacher, c.student, *learning, around.student_weights, around.code
     )
     assessment = evaluate_models(index, test_set, features, teacher, student, c.device)
     release, bundle = export_bundle(
@@ -105,11 +92,11 @@ def train(config: RunConfig, around: Surroundings) -> None:
         c.name,
         c.data.ok_class,
         megapixels,
-        around.store,
+        store,
         around.code,
     )
     slow, fast = measure_latency(bundle, teacher, c.teacher, c.seed)
-    verdict = gate_model(release, index, c.gate, c.name, megapixels, around.store)
+    verdict = gate_model(release, index, c.gate, c.name, megapixels, store)
     page = write_report(
         index,
         gate_report,
@@ -128,4 +115,4 @@ def train(config: RunConfig, around: Surroundings) -> None:
         around.created,
         around.command,
     )
-    register_model(release, assessment, student, verdict, page, c, around.store)
+    register_model(release, assessment, student, verdict, page, c, store)

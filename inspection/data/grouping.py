@@ -8,7 +8,7 @@ looked for (`data_checks/duplicates.py`) and arrive here as `group`.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import PurePosixPath
 
 import numpy as np
@@ -25,6 +25,8 @@ ALWAYS = ("group", "pair_id", "pixel_id", "image_id")
 """Columns whose equal values keep images together, whatever the config says."""
 
 Keys = list[str | None]
+Edges = npt.NDArray[np.int64]
+"""Pairs of rows, (M, 2)."""
 
 
 def unite_groups(index: ImageIndex, config: SplitConfig) -> ImageIndex:
@@ -87,16 +89,27 @@ def _check_known(keys: Keys, usable: pd.Series[bool], fault: str) -> None:
         raise DataError(f"{fault}: name what the data tell (keep_together, part_pattern), or none")
 
 
-def _components(count: int, sources: list[Keys]) -> npt.NDArray[np.int32]:
-    """A number per row, equal for rows that share a value in any source, directly or by way of others."""
-    edges = [np.zeros((0, 2), np.int64)]
-    for keys in sources:
-        first: dict[str, int] = {}
-        pairs = [
-            (first.setdefault(key, row), row) for row, key in enumerate(keys) if key is not None
-        ]
-        edges.append(np.array(pairs, np.int64).reshape(-1, 2))
-    pairs_all = np.concatenate(edges)
-    ones = np.ones(len(pairs_all), np.int8)
-    graph = coo_matrix((ones, (pairs_all[:, 0], pairs_all[:, 1])), shape=(count, count))
+def group_numbers(frame: pd.DataFrame) -> npt.NDArray[np.int64]:
+    """A number per row, equal for rows that must not face each other: `ALWAYS`, directly or by way of others."""
+    return _components(len(frame), [_texts(frame[name]) for name in ALWAYS]).astype(np.int64)
+
+
+def equal_edges(keys: Iterable[object]) -> Edges:
+    """Every row with the first that has its key; rows whose key is no text stay alone."""
+    first: dict[str, int] = {}
+    pairs = [
+        (first.setdefault(key, row), row) for row, key in enumerate(keys) if isinstance(key, str)
+    ]
+    return np.array(pairs, np.int64).reshape(-1, 2)
+
+
+def components(count: int, edges: Edges) -> npt.NDArray[np.int32]:
+    """A number per row, equal for rows that edges join, directly or by way of others."""
+    ones = np.ones(len(edges), np.int8)
+    graph = coo_matrix((ones, (edges[:, 0], edges[:, 1])), shape=(count, count))
     return np.asarray(connected_components(graph, directed=False)[1], np.int32)
+
+
+def _components(count: int, sources: list[Keys]) -> npt.NDArray[np.int32]:
+    """`components` of rows that share a value in any source."""
+    return components(count, np.concatenate([equal_edges(keys) for keys in sources]))

@@ -8,7 +8,6 @@ import os
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 
 from deploy.edge.decode import Decoded, Pixels, decode, read_bytes
@@ -21,7 +20,7 @@ from inspection.data.class_masks import class_numbers, class_regions
 from inspection.data.readers.base import Box, RawItem
 from inspection.data.readers.files import Fault
 from inspection.data.readers.stated import one_line, shown
-from inspection.data.shapes import Outline, Region, ShapeError
+from inspection.data.shapes import Outline, Region, ShapeError, marked
 
 Facts = dict[str, Any]
 """Some columns of one index row."""
@@ -70,13 +69,18 @@ def describe(
     return facts, warnings
 
 
+def pixel_id(pixels: Pixels) -> str:
+    """SHA-256 of size and pixels: equal for equal pictures in any file format."""
+    identity = hashlib.sha256(f"{pixels.shape[0]}x{pixels.shape[1]}".encode())
+    identity.update(np.ascontiguousarray(pixels).data)
+    return identity.hexdigest()
+
+
 def _facts(decoded: Decoded) -> Facts:
     pixels, header = decoded.pixels, decoded.header
     statistics = image_statistics(pixels)
-    identity = hashlib.sha256(f"{pixels.shape[0]}x{pixels.shape[1]}".encode())
-    identity.update(np.ascontiguousarray(pixels).data)
     return {
-        "pixel_id": identity.hexdigest(),
+        "pixel_id": pixel_id(pixels),
         "format": header.format,
         "width": header.width,
         "height": header.height,
@@ -173,9 +177,8 @@ def _mask_facts(
     try:
         data, pixels = _opened_mask(root / name, decoded, checks)
         if item.mask_classes is None:
-            grey = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
-            marked = bool(np.any(grey >= config.mask_threshold))
-            return {}, _mask_oddities(item, config, marked=marked), None
+            found = bool(marked(pixels, config.mask_threshold).any())
+            return {}, _mask_oddities(item, config, marked=found), None
         regions = class_regions(class_numbers(data), item.mask_classes)
     except ImageError as error:
         return {}, [], ("mask_undecodable", f"mask {shown(name)}: {_without_root(error, root)}")

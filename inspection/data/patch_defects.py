@@ -19,7 +19,7 @@ from deploy.edge.decode import read_image
 from deploy.edge.errors import ImageError
 from inspection.data.patch_geometry import Shape, whole
 from inspection.data.readers.base import Box
-from inspection.data.shapes import Mask, Region
+from inspection.data.shapes import Mask, Region, marked
 
 Row = dict[str, Any]
 
@@ -101,12 +101,12 @@ def _mask_region(
         raise Unusable(f"mask_{error.reason}") from error
     if pixels.shape[:2] != shape:
         raise Unusable("mask_size")
-    marked = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY) >= threshold
-    if not marked.any():
+    defect = marked(pixels, threshold)
+    if not defect.any():
         return []
     if row["label"] is None:
         raise Unusable("label_missing")
-    return [Region.of(str(row["label"]), marked)]
+    return [Region.of(str(row["label"]), defect)]
 
 
 def _fitting(region: Region, shape: Shape) -> Mask:

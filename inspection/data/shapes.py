@@ -152,6 +152,11 @@ def _filled(region: Region) -> Region:
     return region
 
 
+def marked(pixels: npt.NDArray[np.uint8], threshold: int) -> Mask:
+    """The pixels of a grey mask, uint8 RGB (H, W, 3), that reach the threshold; boolean (H, W)."""
+    return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY) >= threshold)
+
+
 def boxes_of(
     mask: Mask, *, min_area: int = 1, min_side: int = 1
 ) -> list[tuple[int, int, int, int]]:

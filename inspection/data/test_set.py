@@ -47,7 +47,9 @@ def test_set_path(store: Store, config: RunConfig) -> Path:
     split = config.split.model_dump(mode="json")
     plain = SplitConfig().model_dump(mode="json")
     kept = {key: split[key] for key in split if key not in LATER or split[key] != plain[key]}
-    asked = [config.data.model_dump(mode="json"), kept, config.seed]
+    # Corrected labels are no other images.
+    data = config.data.model_dump(mode="json", exclude={"edits"})
+    asked = [data, kept, config.seed]
     return store.test_sets / f"{config.name}-{sha256_bytes(canonical_json(asked))[:12]}.json"
 
 

@@ -16,7 +16,6 @@ from typing import Protocol
 
 from deploy.edge.files import write_bytes
 from inspection.data.index import ImageIndex
-from inspection.reporting.audit_shell import page_with
 from inspection.reporting.blocks import (
     Section,
     badge,
@@ -29,7 +28,7 @@ from inspection.reporting.blocks import (
     tiles,
 )
 from inspection.reporting.markup import Html, join, tag
-from inspection.reporting.shell import stamp
+from inspection.reporting.shell import page, stamp
 from inspection.reporting.thumbnails import Pictures
 from inspection.reporting.top import heading
 from inspection.reporting.wording import count, percent, plain
@@ -101,7 +100,8 @@ def render_audit_page(
     """The page as text."""
     sections = [_queue(audit, index), _evidence(audit)]
     title = f"{name} · Plumbline label audit"
-    return page_with("audit", title, "Label audit", created, _top(audit, name, created), sections)
+    top = _top(audit, name, created)
+    return page(title, "Label audit", created, top, sections, extra="audit")
 
 
 def _top(audit: AuditLike, name: str, created: datetime) -> Html:

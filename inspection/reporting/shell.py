@@ -21,21 +21,39 @@ LOGO = Html(
 )
 
 
-def page(title: str, kind: str, created: datetime, top: Html, sections: Sequence[Section]) -> str:
-    """A whole HTML document; `kind` names what sort of report it is, `top` opens it."""
-    style, script = _asset("report.css"), _asset("report.js")
+def page(
+    title: str,
+    kind: str,
+    created: datetime,
+    top: Html,
+    sections: Sequence[Section],
+    *,
+    extra: str = "",
+) -> str:
+    """A whole HTML document; `kind` names what sort of report it is, `top` opens it.
+
+    `extra` names a style and a script of `assets/` that work beside the report's own.
+    """
+    names = ("report", extra) if extra else ("report",)
+    style = "".join(asset(f"{name}.css") for name in names)
+    scripts = [asset(f"{name}.js") for name in names]
     body = tag(
         "body",
         tag("a", "Skip to the report", href="#top", class_="skip"),
         _contents(kind, sections),
         tag("main", top, *(section.render() for section in sections), _foot(created), id="top"),
         Html('<dialog class="lightbox" aria-label="Picture, large"></dialog>'),
-        Html(f"<script>{script}</script>"),
+        *(Html(f"<script>{script}</script>") for script in scripts),
     )
-    head = tag(
+    return f'<!doctype html>\n<html lang="en">\n{head(title, style, scripts)}\n{body}\n</html>\n'
+
+
+def head(title: str, style: str, scripts: Sequence[str]) -> Html:
+    """The head of an offline page: nothing is loaded, and nothing runs but these scripts."""
+    return tag(
         "head",
         Html('<meta charset="utf-8">'),
-        tag("meta", http_equiv="Content-Security-Policy", content=_policy(script)),
+        tag("meta", http_equiv="Content-Security-Policy", content=_policy(scripts)),
         Html('<meta name="viewport" content="width=device-width, initial-scale=1">'),
         Html('<meta name="color-scheme" content="light dark">'),
         Html('<meta name="referrer" content="no-referrer">'),
@@ -43,7 +61,6 @@ def page(title: str, kind: str, created: datetime, top: Html, sections: Sequence
         tag("title", title),
         Html(f"<style>{style}</style>"),
     )
-    return f'<!doctype html>\n<html lang="en">\n{head}\n{body}\n</html>\n'
 
 
 def _contents(kind: str, sections: Sequence[Section]) -> Html:
@@ -71,19 +88,22 @@ def stamp(moment: datetime) -> str:
     return moment.strftime("%Y-%m-%d %H:%M") + (f" {zone}" if zone else "")
 
 
-def _policy(script: str) -> str:
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+def _policy(scripts: Sequence[str]) -> str:
+    digests = [
+        base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts
+    ]
     rules = (
         "default-src 'none'",
         "img-src data:",
         "style-src 'unsafe-inline'",
-        f"script-src 'sha256-{digest}'",
+        "script-src " + " ".join(f"'sha256-{digest}'" for digest in digests),
         "base-uri 'none'",
         "form-action 'none'",
     )
     return "; ".join(rules)
 
 
-def _asset(name: str) -> str:
+def asset(name: str) -> str:
+    """A file of `assets/` as text."""
     folder = resources.files("inspection.reporting") / "assets"
     return (folder / name).read_text(encoding="utf-8")

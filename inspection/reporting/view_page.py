@@ -22,7 +22,7 @@ from inspection.errors import DataError
 from inspection.progress import track
 from inspection.records import Record
 from inspection.reporting.markup import Html, tag
-from inspection.reporting.shell import LOGO, _asset, _policy
+from inspection.reporting.shell import LOGO, asset, head
 from inspection.reporting.view_data import as_script, fact_columns, filter_columns, row_faults
 from inspection.reporting.view_pictures import Small, small_pictures
 
@@ -90,7 +90,7 @@ def _page(
     pictures = [base64.b64encode(each.jpeg).decode() for each in small]
     known: dict[str, Any] = filter_columns(rows, small, faults)
     known |= {"sizes": [len(each) for each in pictures], "block": BLOCK}
-    yield f'<!doctype html>\n<html lang="en">\n{_head(title, script)}\n<body>\n{_body(title)}\n'
+    yield f'<!doctype html>\n<html lang="en">\n{head(title, asset("view.css"), [script])}\n<body>\n{_body(title)}\n'
     yield _block("application/json", "data", as_script(known))
     yield f"<script>{script}</script>\n"
     for number, first in enumerate(range(0, len(pictures), BLOCK)):
@@ -100,26 +100,12 @@ def _page(
 
 
 def _script() -> str:
-    parts = "".join(_asset(name) for name in PARTS)
+    parts = "".join(asset(name) for name in PARTS)
     return f'"use strict";\n(() => {{\n{parts}}})();\n'
 
 
 def _block(kind: str, name: str, content: str) -> str:
     return f'<script type="{kind}" id="{name}">{content}</script>\n'
-
-
-def _head(title: str, script: str) -> Html:
-    return tag(
-        "head",
-        Html('<meta charset="utf-8">'),
-        tag("meta", http_equiv="Content-Security-Policy", content=_policy(script)),
-        Html('<meta name="viewport" content="width=device-width, initial-scale=1">'),
-        Html('<meta name="color-scheme" content="light dark">'),
-        Html('<meta name="referrer" content="no-referrer">'),
-        Html('<link rel="icon" href="data:,">'),
-        tag("title", title),
-        Html(f"<style>{_asset('view.css')}</style>"),
-    )
 
 
 def _body(title: str) -> Html:

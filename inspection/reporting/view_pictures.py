@@ -22,7 +22,7 @@ import numpy.typing as npt
 from deploy.edge.decode import Pixels, read_image
 from deploy.edge.errors import ImageError
 from inspection.data.patch_defects import Row, Unusable, inside
-from inspection.data.shapes import Mask, Region
+from inspection.data.shapes import Mask, Region, marked
 
 SIDE = 112
 QUALITIES = (60, 45, 30)
@@ -140,7 +140,7 @@ def _mask_file(
         return
     pixels = read_image(inside(root, row["mask_path"]), max_megapixels=limit).pixels
     if pixels.shape[:2] == tuple(shape):
-        yield row["label"] or "mask", cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY) >= threshold
+        yield row["label"] or "mask", marked(pixels, threshold)
 
 
 def _contours(mask: Mask) -> Sequence[npt.NDArray[Any]]:

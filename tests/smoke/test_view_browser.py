@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +10,7 @@ import pytest
 
 from inspection.data.index import ImageIndex
 from inspection.reporting.view_page import write_view_page
-from tests.smoke.test_report_browser import NAMES, Browser
+from tests.browser_page import Browser
 from tests.unit.patch_material import box, marked, row, save, surface
 
 pytestmark = pytest.mark.browser
@@ -22,16 +20,6 @@ COUNT = "document.querySelector('#count').textContent"
 CELLS = "document.querySelectorAll('.cell').length"
 LARGE = "document.querySelector('#large').open"
 NAME = "document.querySelector('#large h2').textContent"
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    binary = next((found for name in NAMES if (found := shutil.which(name))), None)
-    if binary is None:
-        pytest.skip(f"no browser: none of {', '.join(NAMES)} is on the PATH")
-    started = Browser(binary, tmp_path_factory.mktemp("profile"))
-    yield started
-    started.close()
 
 
 def rows_of(root: Path) -> list[dict[str, Any]]:

@@ -12,11 +12,11 @@ from data_checks.embeddings import Embeddings
 from data_checks.label_audit import LabelAudit, audit_labels, judge
 from data_checks.label_probe import (
     calibrated,
-    group_numbers,
     grouped_folds,
     neighbour_votes,
     out_of_fold,
 )
+from inspection.data.grouping import group_numbers
 from inspection.data.index import ImageIndex
 from inspection.errors import DataError
 

@@ -290,9 +290,7 @@ def test_unreadable_file__is_one_sentence(content: bytes, tmp_path: Path) -> Non
 def test_difference__is_told_in_sentences(clean: ImageIndex, profile: DataProfile) -> None:
     other = put("label", "dent")(put("width", 64)(put("channels", 1)(clean)))
     other = put("camera", None)(other)
-
     told = diff(profile, profile_of(other))
-
     assert diff(profile, profile) == ()
     assert told[0] == "class 'dent' is new"
     assert "width: 48 becomes 48 to 64" in told

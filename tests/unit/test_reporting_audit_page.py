@@ -13,10 +13,8 @@ import numpy as np
 import pytest
 
 from inspection.data.index import ImageIndex
-from inspection.errors import PlumblineError
 from inspection.reporting import audit_page
 from inspection.reporting.audit_page import render_audit_page, write_audit_page
-from inspection.reporting.audit_shell import with_script
 from tests.unit import reporting_audit
 from tests.unit.reporting_audit import Audit, audit
 
@@ -137,11 +135,6 @@ def test_nothing_is_loaded_and_only_the_two_scripts_may_run(tmp_path: Path) -> N
     assert all(v.startswith(("data:", "#")) for v in links)
     assert "http" not in "".join(scripts)
     assert not any(name.startswith("on") for _, name, _ in page.attributes)
-
-
-def test_a_script_needs_a_policy() -> None:
-    with pytest.raises(PlumblineError, match="no policy"):
-        with_script("<html><head></head><body></body></html>", "", "")
 
 
 def test_labels_of_controls(tmp_path: Path) -> None:

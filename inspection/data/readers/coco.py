@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 from collections import defaultdict
 from collections.abc import Iterable
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path, PurePosixPath
 
 from inspection.config import DataConfig
 from inspection.data.readers.annotation_file import inside, named_file, read_limited
@@ -32,6 +32,7 @@ from inspection.data.readers.files import (
     Fault,
     checked_root,
     images_below,
+    leads_out,
     path_fault,
     relative,
 )
@@ -113,15 +114,9 @@ def _bases(root: Path, file: Path) -> list[Path]:
     return [root, images, root / split, images / split, file.parent]
 
 
-def _outside(name: str) -> bool:
-    """Whether the name is no place below a folder, in either system's spelling."""
-    windows = PureWindowsPath(name)
-    return bool(windows.anchor) or ".." in windows.parts
-
-
 def _place(name: str, bases: list[Path]) -> Path | None:
     """The first file of that name; a link that leads nowhere is one, and its own fault."""
-    if _outside(name):
+    if leads_out(name):
         return None
     for spelt in dict.fromkeys((name, name.replace("\\", "/"))):
         for base in bases:
@@ -136,7 +131,7 @@ def _row_name(entry: Entry, path: Path | None, root: Path, file: Path) -> str:
     """The row's path; for a name that leads outside, the entry's place in the file: nobody may open the name."""
     if path is not None:
         return relative(path, root)
-    if _outside(entry.file_name):
+    if leads_out(entry.file_name):
         return f"{relative(file, root)}#{entry.id}"
     return PurePosixPath(entry.file_name).as_posix().encode("utf-8", "backslashreplace").decode()
 
@@ -176,7 +171,7 @@ def _item(
 
 def _entry_fault(path: Path | None, entries: list[Entry]) -> Fault | None:
     name = shown(entries[0].file_name)
-    if _outside(entries[0].file_name):
+    if leads_out(entries[0].file_name):
         return "path_escapes_root", f"{name} leads outside data.root: name a place below it"
     if path is None:
         sentence = f"{name} is listed and not there: add it or remove its entry"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import unicodedata
 from collections.abc import Collection, Iterator
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 
 from inspection.data.readers.base import IMAGE_SUFFIXES, RawItem
 from inspection.data.readers.stated import shown
@@ -96,6 +96,12 @@ def _walk(folder: Path) -> Iterator[Path]:
 def relative(path: Path, root: Path) -> str:
     """POSIX path below the root; bytes of a name that is not UTF-8 are spelt out as `\\udcNN`."""
     return path.relative_to(root).as_posix().encode("utf-8", "backslashreplace").decode()
+
+
+def leads_out(name: str) -> bool:
+    """Whether a stated name is no place below a folder, in either system's spelling."""
+    windows = PureWindowsPath(name)
+    return bool(windows.anchor) or ".." in windows.parts
 
 
 def path_fault(path: Path, root: Path) -> Fault | None:

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from inspection.data.readers.annotation_file import inside, named_file, read_limited
-from inspection.data.readers.files import Fault, images_below, relative
+from inspection.data.readers.files import Fault, images_below, leads_out, relative
 from inspection.data.readers.stated import one_line, shown
 from inspection.errors import DataError
 
@@ -164,8 +164,7 @@ def safe_name(name: str) -> str | None:
     Backslashes separate folders: the table may come from Windows. Links are the item's affair (`path_fault`).
     """
     path = PurePosixPath(name.replace("\\", "/"))
-    drive = len(name) > 1 and name[1] == ":"
-    if not path.parts or path.is_absolute() or drive or ".." in path.parts:
+    if not path.parts or leads_out(name):
         return None
     return None if any(letter < " " for letter in name) else path.as_posix()
 
