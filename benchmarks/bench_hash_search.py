@@ -31,10 +31,10 @@ from machine import write_result
 from recaptures import Pixels, original, recapture, tiles
 
 from data_checks.candidates import BUDGET, Candidates, find_candidates
-from data_checks.fingerprints import Fingerprints, fingerprints_of
 from data_checks.hamming import RADIUS, distinct, pairs_within
 from data_checks.same_view import judge
 from deploy.edge.decode import decode
+from inspection.data.fingerprints import Fingerprints, fingerprints_of
 
 SIZES = (100_000, 178_000, 316_000, 562_000, 1_000_000)
 MEMBERS = 20

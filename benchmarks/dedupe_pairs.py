@@ -12,11 +12,11 @@ import cv2
 import numpy as np
 from recaptures import Pixels, Scratch, original, recapture
 
-from data_checks.fingerprints import hashes_of, waves
 from data_checks.hamming import RADIUS
 from data_checks.residual import PEAK
 from data_checks.same_view import LARGEST_STRIP, Evidence, judge
 from deploy.edge.decode import read_image
+from inspection.data.fingerprints import signs, stated_fingerprints
 from inspection.evaluation.intervals import clopper_pearson
 from inspection.progress import track
 
@@ -89,7 +89,7 @@ def carried_out(job: Job, folder: Path) -> Outcome:
 
 def bits_between(first: Pixels, second: Pixels) -> int:
     """How far their hashes lie apart."""
-    hashes = hashes_of(np.stack([waves(first), waves(second)]))
+    hashes = stated_fingerprints(["", ""], [signs(first), signs(second)]).hashes
     return int(np.bitwise_count(hashes[0] ^ hashes[1]))
 
 

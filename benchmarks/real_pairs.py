@@ -14,12 +14,12 @@ from dedupe_pairs import WORKERS, bits_between, proven, share
 from recaptures import ASSETS, original
 
 from data_checks.duplicates import ALIKE, candidates, similarity_of
-from data_checks.fingerprints import fingerprints_of
 from data_checks.hamming import RADIUS
 from data_checks.residual import PEAK, compare
 from data_checks.same_view import LARGEST_STRIP, SMALLEST_DEFECT, Evidence, judge, judge_pairs
 from data_checks.similarity import common_scale, spectra_of
 from deploy.edge.decode import read_image
+from inspection.data.fingerprints import fingerprints_of
 from inspection.progress import track
 
 PairOfFiles = tuple[Path, Path]

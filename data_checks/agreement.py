@@ -17,9 +17,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from data_checks.fingerprints import SYMMETRIES, view_of
 from deploy.edge.decode import read_image
 from deploy.edge.errors import ImageError
+from inspection.data.fingerprints import SYMMETRIES, view_of
 from inspection.data.index import ImageIndex, plain
 from inspection.data.shapes import Region, marked
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from data_checks.fingerprints import Descriptors, Fingerprints, views
 from data_checks.hamming import RADIUS, Pairs, distinct, pairs_between, pairs_within, ranges
+from inspection.data.fingerprints import Descriptors, Fingerprints, views
 from inspection.records import Record
 
 BUDGET = 30

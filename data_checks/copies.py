@@ -16,9 +16,9 @@ import numpy.typing as npt
 
 from data_checks.candidates import BUDGET, SearchReport, find_candidates
 from data_checks.duplicates import DuplicatePair
-from data_checks.fingerprints import Fingerprints, fingerprints_of, views
-from data_checks.hamming import RADIUS, Hashes, Pairs
+from data_checks.hamming import RADIUS, Pairs
 from data_checks.same_view import SMALLEST_DEFECT, Judged, judge_pairs
+from inspection.data.fingerprints import Fingerprints, Hashes, indexed_fingerprints, views
 from inspection.data.index import ImageIndex
 
 Asked = dict[int, list[int]]
@@ -54,7 +54,9 @@ def find_copies(
     usable = index.usable()
     equal = _equal_pictures(usable)
     firsts = [paths[0] for paths in equal]
-    prints = fingerprints_of([usable.root / path for path in firsts], max_megapixels=max_megapixels)
+    rows = {path: row for row, path in enumerate(usable.frame["path"])}
+    pictures = usable.where([rows[path] for path in firsts])
+    prints = indexed_fingerprints(pictures, max_megapixels=max_megapixels)
     found = find_candidates(
         prints, radius=radius, symmetries=symmetries or turned_only, budget=budget
     )

@@ -23,6 +23,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from inspection.data.fingerprints import Hashes
+
 BITS = 64
 RADIUS = 10
 PAIR_COST, PROBE_COST = 7.0, 12.0
@@ -31,7 +33,6 @@ BLOCK = 1 << 19
 """Pairs counted at a time: they stay in the cache."""
 MAX_CHUNK_BITS = 24
 
-Hashes = npt.NDArray[np.uint64]
 Pairs = npt.NDArray[np.int32]
 
 

@@ -7,10 +7,8 @@ summary shows it), and sets of fewer images, of which only blank ones are told.
 
 from __future__ import annotations
 
-import os
-from collections import Counter, deque
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -24,14 +22,13 @@ from deploy.edge.errors import ImageError
 from deploy.edge.quality import ImageQuality, image_quality
 from inspection.config import ChecksConfig
 from inspection.data.index import ImageIndex
+from inspection.parallel import in_order
 from inspection.progress import track
 from inspection.records import Record
 
 LEAST_IMAGES = 20
 """Fewer do not tell what is usual."""
 QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
-IN_FLIGHT, MAX_THREADS = 4, 16
-"""Images decoded ahead per thread, and threads."""
 
 Kind = Literal["all", "camera", "session"]
 
@@ -92,23 +89,11 @@ def measure_quality(index: ImageIndex, checks: ChecksConfig) -> QualityReport:
 def measure_images(index: ImageIndex, checks: ChecksConfig) -> dict[str, ImageQuality]:
     """The measures of every usable image that still opens, by path in row order."""
     usable = index.usable()
-    found = _measured(usable.paths, checks.max_megapixels)
+    limit = checks.max_megapixels
+    found = in_order(lambda path: _opened(path, limit), usable.paths)
     names = [str(path) for path in usable.frame["path"]]
     pairs = zip(names, track(found, "measuring images", len(names)), strict=True)
     return {name: quality for name, quality in pairs if quality is not None}
-
-
-def _measured(paths: Sequence[Path], max_megapixels: float) -> Iterator[ImageQuality | None]:
-    """In order; OpenCV releases the lock, and only a few images per thread are in memory."""
-    workers = min(os.cpu_count() or 1, MAX_THREADS)
-    with ThreadPoolExecutor(workers) as pool:
-        waiting: deque[Future[ImageQuality | None]] = deque()
-        for path in paths:
-            waiting.append(pool.submit(_opened, path, max_megapixels))
-            if len(waiting) >= workers * IN_FLIGHT:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
 
 
 def _opened(path: Path, max_megapixels: float) -> ImageQuality | None:

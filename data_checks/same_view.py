@@ -7,20 +7,19 @@ and both stay. Not covered: what `residual` and `similarity` do not cover.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from data_checks.alignment import grey
 from data_checks.duplicates import ALIKE
-from data_checks.fingerprints import SYMMETRIES, view_of
 from data_checks.hamming import Pairs
 from data_checks.residual import PEAK, Comparison, compare
 from data_checks.similarity import CANVAS, similarity, spectrum
 from deploy.edge.decode import Pixels, read_image
+from inspection.data.fingerprints import SYMMETRIES, view_of
+from inspection.parallel import in_order, one_thread_each
 from inspection.progress import track
 from inspection.records import Record
 
@@ -96,8 +95,8 @@ def judge_pairs(
         )
         return Judged(names[0], names[1], verdict, evidence)
 
-    with ThreadPoolExecutor(max_workers=min(16, os.cpu_count() or 1)) as pool:
-        return list(track(pool.map(one, range(len(pairs))), "comparing images", len(pairs)))
+    with one_thread_each():
+        return list(track(in_order(one, range(len(pairs))), "comparing images", len(pairs)))
 
 
 def judge(

@@ -11,9 +11,7 @@ both look alike from part to part (`duplicates.check_groups` warns when that swa
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cv2
@@ -22,6 +20,7 @@ import numpy.typing as npt
 import scipy.fft
 
 from deploy.edge.decode import read_image
+from inspection.parallel import in_order
 from inspection.progress import track
 
 CANVAS = 128
@@ -65,10 +64,8 @@ def spectra_of(paths: Sequence[Path], scale: float, *, max_megapixels: float = 1
         pixels = read_image(path, max_megapixels=max_megapixels).pixels
         return spectrum(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY).astype(np.uint8), scale)
 
-    with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
-        rows = track(pool.map(one, paths), "comparing images", len(paths))
-        for row, value in enumerate(rows):
-            spectra[row] = value
+    for row, value in enumerate(track(in_order(one, paths), "comparing images", len(paths))):
+        spectra[row] = value
     return spectra
 
 

@@ -12,8 +12,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from data_checks.copies import Copies, find_copies
-from data_checks.fingerprints import SYMMETRIES
 from inspection.config import SplitConfig
+from inspection.data.fingerprints import SYMMETRIES
 from inspection.data.grouping import named_keys
 from inspection.data.index import ImageIndex
 from inspection.data.own_split import check_names, own_split

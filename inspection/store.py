@@ -23,6 +23,11 @@ class Store:
         return self.root / "synthetic"
 
     @property
+    def unfinished(self) -> Path:
+        """What is known of images whose reading was killed."""
+        return self.root / "unfinished"
+
+    @property
     def checkpoints(self) -> Path:
         """Students in training, one folder per content of their inputs."""
         return self.root / "checkpoints"

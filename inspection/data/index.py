@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,7 @@ SCHEMA = pa.schema(
         ("image_id", pa.string()),  # SHA-256 of the file's bytes; equal for byte copies
         ("pixel_id", pa.string()),  # SHA-256 of shape and decoded pixels; null if undecodable
         ("path", pa.string()),  # POSIX path relative to the root; unique
+        ("fingerprint", pa.string()),  # inspection.data.fingerprints.signs, hexadecimal
         ("format", pa.string()),  # what the content is: jpeg, png …, whatever the name says
         ("bytes", pa.int64()),
         ("width", pa.int32()),
@@ -66,6 +68,8 @@ SCHEMA = pa.schema(
     ]
 )
 COLUMNS = tuple(SCHEMA.names)
+ROWS = 10_000
+"""Built at a time."""
 
 
 @dataclass(frozen=True)
@@ -88,13 +92,17 @@ class ImageIndex:
             raise DataError(f"'{path}' is listed twice: each file may be read once")
 
     @classmethod
-    def from_rows(cls, root: Path, rows: Sequence[dict[str, Any]]) -> ImageIndex:
-        """Build from dictionaries; absent keys become null, unknown keys are an error."""
-        for row in rows:
-            if unknown := set(row) - set(COLUMNS):
-                raise DataError(f"unknown index columns {sorted(unknown)}")
-        full = [{name: row.get(name) for name in COLUMNS} for row in rows]
-        return cls(root, _frame(pa.Table.from_pylist(full, schema=SCHEMA)))
+    def from_rows(cls, root: Path, rows: Iterable[dict[str, Any]]) -> ImageIndex:
+        """Build from dictionaries, few in memory at a time; absent keys become null, unknown keys are an error."""
+        rows = iter(rows)
+        parts = [SCHEMA.empty_table()]
+        while chunk := list(itertools.islice(rows, ROWS)):
+            for row in chunk:
+                if unknown := set(row) - set(COLUMNS):
+                    raise DataError(f"unknown index columns {sorted(unknown)}")
+            full = [{name: row.get(name) for name in COLUMNS} for row in chunk]
+            parts.append(pa.Table.from_pylist(full, schema=SCHEMA))
+        return cls(root, _frame(pa.concat_tables(parts)))
 
     @classmethod
     def load(cls, path: Path) -> ImageIndex:
@@ -123,11 +131,8 @@ class ImageIndex:
 
     def table(self) -> pa.Table:
         """The Arrow table, exactly `SCHEMA`."""
-        rows = [
-            {name: plain(value) for name, value in row.items()}
-            for row in self.frame.to_dict(orient="records")
-        ]
-        return pa.Table.from_pylist(rows, schema=SCHEMA)
+        arrays = [_array(self.frame[field.name], field.type) for field in SCHEMA]
+        return pa.Table.from_arrays(arrays, schema=SCHEMA)
 
     def with_columns(self, **columns: Any) -> ImageIndex:
         """A copy with some columns replaced (sequences aligned with the rows, or a scalar)."""
@@ -190,6 +195,15 @@ def _frame(table: pa.Table) -> pd.DataFrame:
             [[] if value is None else list(value) for value in frame[name]], dtype=object
         )
     return frame
+
+
+def _array(column: pd.Series[Any], kind: pa.DataType) -> pa.Array:
+    """One column, nothing as null, however Pandas spells it."""
+    if pa.types.is_list(kind):
+        return pa.array([plain(value) for value in column], kind)
+    if isinstance(column.dtype, np.dtype) and column.dtype.kind in "iuf":
+        return pa.array(column.to_numpy(), kind, from_pandas=True)
+    return pa.array([None if pd.isna(value) else value for value in column], kind)
 
 
 def plain(value: Any) -> Any:

@@ -8,16 +8,13 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import os
-from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from deploy.edge.files import canonical_json, sha256_bytes
 from inspection.config import ChecksConfig, DataConfig
-from inspection.data.index import ImageIndex
+from inspection.data.index import SCHEMA, ImageIndex, plain
 from inspection.data.inspect_item import describe
 from inspection.data.readers.base import ANNOTATION_SUFFIXES, IMAGE_SUFFIXES, RawItem
 from inspection.data.readers.files import (
@@ -29,14 +26,11 @@ from inspection.data.readers.files import (
 )
 from inspection.data.readers.registry import READERS
 from inspection.data.synthetic import RECIPE, generate, recipe_digest
+from inspection.data.unfinished import Unfinished, key_of, unfinished
 from inspection.errors import DataError
+from inspection.parallel import in_order, one_thread_each
 from inspection.progress import track
 from inspection.store import Store
-
-IN_FLIGHT = 4
-"""Images decoded ahead per thread: enough to keep the cores busy."""
-MAX_THREADS = 16
-"""Each may hold one image of `checks.max_megapixels`: three bytes a pixel, and about as much again while it is read."""
 
 
 def source_fingerprint(config: DataConfig) -> str:
@@ -64,11 +58,13 @@ def ingest(config: DataConfig, checks: ChecksConfig, *, store: Store, seed: int)
     items = [*READERS[reader](root, config), *linked_folders(root)]
     if all(item.mask_classes is None for item in items):
         _check_ok_class({item.label for item in items}, config)
-    described = _described(items, root, config, checks)
-    rows = list(track(described, "reading images", len(items)))
+    place = store.unfinished / f"{_asked(root, config, checks)}.jsonl"
+    with unfinished(place) as kept:
+        described = _described(items, root, config, checks, kept)
+        index = ImageIndex.from_rows(root, track(described, "reading images", len(items)))
     # Masks of class numbers give their labels only now.
-    _check_ok_class({row["label"] for row in rows}, config)
-    return ImageIndex.from_rows(root, [{**row, "source": config.kind} for row in rows])
+    _check_ok_class({plain(label) for label in index.frame["label"]}, config)
+    return index
 
 
 def _check_ok_class(labels: set[str | None], config: DataConfig) -> None:
@@ -91,19 +87,28 @@ def _root(config: DataConfig) -> Path:
     return config.root
 
 
+def _asked(root: Path, config: DataConfig, checks: ChecksConfig) -> str:
+    """Names what decides every row alike: where, how it is read, and what a row is."""
+    asked = [str(root), config.model_dump(mode="json"), checks.model_dump(mode="json")]
+    return sha256_bytes(canonical_json([*asked, SCHEMA.to_string()]))[:16]
+
+
 def _described(
-    items: list[RawItem], root: Path, config: DataConfig, checks: ChecksConfig
+    items: list[RawItem], root: Path, config: DataConfig, checks: ChecksConfig, kept: Unfinished
 ) -> Iterator[dict[str, Any]]:
-    """Rows in the order of `items`; OpenCV releases the lock, so threads use every core."""
-    workers = min(os.cpu_count() or 1, MAX_THREADS)
-    with ThreadPoolExecutor(workers) as pool:
-        waiting: deque[Future[dict[str, Any]]] = deque()
-        for item in items:
-            waiting.append(pool.submit(_row, item, root, config, checks))
-            if len(waiting) >= workers * IN_FLIGHT:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
+    """Rows in the order of `items`; those that an ingest had read before it was killed are not read again."""
+
+    def one(item: RawItem) -> tuple[str, dict[str, Any], bool]:
+        key = key_of(item, root)
+        known = kept.row(key)
+        row = known or {**_row(item, root, config, checks), "source": config.kind}
+        return key, row, known is None
+
+    with one_thread_each():
+        for key, row, new in in_order(one, items):
+            if new:
+                kept.keep(key, row)
+            yield row
 
 
 def _row(item: RawItem, root: Path, config: DataConfig, checks: ChecksConfig) -> dict[str, Any]:

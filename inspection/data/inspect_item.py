@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import os
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from deploy.edge.decode import Decoded, Pixels, decode, read_bytes
 from deploy.edge.errors import ImageError
@@ -17,6 +14,7 @@ from deploy.edge.headers import SUFFIXES
 from deploy.edge.statistics import image_statistics
 from inspection.config import ChecksConfig, DataConfig
 from inspection.data.class_masks import class_numbers, class_regions
+from inspection.data.fingerprints import pixel_id, signs
 from inspection.data.readers.base import Box, RawItem
 from inspection.data.readers.files import Fault
 from inspection.data.readers.stated import one_line, shown
@@ -69,18 +67,12 @@ def describe(
     return facts, warnings
 
 
-def pixel_id(pixels: Pixels) -> str:
-    """SHA-256 of size and pixels: equal for equal pictures in any file format."""
-    identity = hashlib.sha256(f"{pixels.shape[0]}x{pixels.shape[1]}".encode())
-    identity.update(np.ascontiguousarray(pixels).data)
-    return identity.hexdigest()
-
-
 def _facts(decoded: Decoded) -> Facts:
     pixels, header = decoded.pixels, decoded.header
     statistics = image_statistics(pixels)
     return {
         "pixel_id": pixel_id(pixels),
+        "fingerprint": signs(pixels),
         "format": header.format,
         "width": header.width,
         "height": header.height,

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +11,7 @@ import numpy.typing as npt
 from deploy.edge.decode import read_image
 from deploy.edge.preprocess import preprocess
 from deploy.edge.spec import Preprocessing
+from inspection.parallel import in_order
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -34,6 +33,6 @@ def read_batch(paths: Sequence[Path], preprocessing: Preprocessing) -> Pixels:
     def fill(row: int) -> None:
         batch[row] = read_pixels(paths[row], preprocessing)
 
-    with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
-        list(pool.map(fill, range(len(paths))))
+    for _ in in_order(fill, range(len(paths))):
+        pass
     return batch

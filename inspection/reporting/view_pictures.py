@@ -7,10 +7,7 @@ that are gone, damaged or outside the root (no picture, but the reason). Not cov
 
 from __future__ import annotations
 
-import os
-from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +20,7 @@ from deploy.edge.decode import Pixels, read_image
 from deploy.edge.errors import ImageError
 from inspection.data.patch_defects import Row, Unusable, inside
 from inspection.data.shapes import Mask, Region, marked
+from inspection.parallel import in_order
 
 SIDE = 112
 QUALITIES = (60, 45, 30)
@@ -36,8 +34,6 @@ MIN_AREA = 1.0
 FINE = 0.3
 """Pixels of the small picture that an outline may be off, so that it needs few corners."""
 TENTHS = 10
-IN_FLIGHT = 4
-MAX_THREADS = 16
 
 BOX, MASK = 0, 1
 
@@ -65,17 +61,9 @@ class Small:
 def small_pictures(
     rows: Sequence[Row], root: Path, *, mask_threshold: int, max_megapixels: float
 ) -> Iterator[Small]:
-    """One for each row, in order; OpenCV releases the lock, so threads use every core."""
+    """One for each row, in order."""
     limit = max(LEAST, BUDGET // max(1, len(rows)))
-    workers = min(os.cpu_count() or 1, MAX_THREADS)
-    with ThreadPoolExecutor(workers) as pool:
-        waiting: deque[Future[Small]] = deque()
-        for row in rows:
-            waiting.append(pool.submit(_small, row, root, limit, mask_threshold, max_megapixels))
-            if len(waiting) >= workers * IN_FLIGHT:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
+    return in_order(lambda row: _small(row, root, limit, mask_threshold, max_megapixels), rows)
 
 
 def _small(row: Row, root: Path, limit: int, threshold: int, max_megapixels: float) -> Small:

@@ -13,9 +13,9 @@ import pytest
 from data_checks.agreement import Descriptions
 from data_checks.candidates import find_candidates
 from data_checks.dedupe import DedupeOptions, DedupePlan, plan_dedupe
-from data_checks.fingerprints import Fingerprints, fingerprints_of
 from deploy.edge.files import sha256_file
 from inspection.data.edits import edited
+from inspection.data.fingerprints import Fingerprints, fingerprints_of
 from inspection.data.index import ImageIndex
 from inspection.data.journal import apply_edits, revert_edits
 from tests.unit.checks_material import Pixels, indexed, surface

@@ -8,17 +8,19 @@ import cv2
 import numpy as np
 import pytest
 
-from data_checks.fingerprints import (
+from inspection.config import ChecksConfig, DataConfig
+from inspection.data.fingerprints import (
     SYMMETRIES,
-    descriptors_of,
+    Fingerprints,
+    Hashes,
     fingerprints_of,
-    hashes_of,
+    indexed_fingerprints,
+    signs,
+    stated_fingerprints,
     view_of,
     views,
     waves,
 )
-from data_checks.hamming import Hashes
-from inspection.config import ChecksConfig, DataConfig
 from inspection.data.ingest import ingest
 from inspection.store import Store
 from tests.unit.checks_material import Pixels, indexed, recaptured, surface
@@ -27,7 +29,11 @@ pytestmark = pytest.mark.thorough
 
 
 def hashed(*images: Pixels) -> Hashes:
-    return hashes_of(np.stack([waves(image) for image in images]))
+    return printed(*images).hashes
+
+
+def printed(*images: Pixels) -> Fingerprints:
+    return stated_fingerprints([""] * len(images), [signs(image) for image in images])
 
 
 def bits(first: Hashes, second: Hashes) -> list[int]:
@@ -77,10 +83,18 @@ def test_light_changes_no_bit_and_a_recapture_few() -> None:
 
 
 def test_the_longer_descriptor_holds_more() -> None:
-    stack = np.stack([waves(surface(seed)) for seed in range(3)])
-    assert hashes_of(stack).dtype == np.uint64
-    assert descriptors_of(stack).shape == (3, 4)
-    assert len(np.unique(descriptors_of(stack))) == 12
+    prints = printed(*(surface(seed) for seed in range(3)))
+    assert prints.hashes.dtype == np.uint64
+    assert prints.descriptors.shape == (3, 4)
+    assert len(np.unique(prints.descriptors)) == 12
+
+
+def test_the_short_code_holds_signs_of_the_slowest_waves() -> None:
+    image = surface(4, size=96)
+    slow = waves(image)[:8, :8] > 0
+    slow[0, 0] = waves(image)[8, 8] > 0
+    (found,) = hashed(image)
+    assert [bool(int(found) >> bit & 1) for bit in range(64)] == slow.ravel().tolist()
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 50), (3, 2), (16, 16)])
@@ -96,4 +110,9 @@ def test_pixel_digests_are_those_of_the_index(tmp_path: Path) -> None:
     index = ingest(config, ChecksConfig(), store=Store(tmp_path / "store"), seed=1)
     prints = fingerprints_of(index.paths)
     assert list(prints.pixel_ids) == list(index.frame["pixel_id"])
+    stated = indexed_fingerprints(index)
+    forgotten = index.with_columns(fingerprint=[None, *index.frame["fingerprint"][1:]])
+    for again in (stated, indexed_fingerprints(forgotten)):
+        assert again.pixel_ids == prints.pixel_ids
+        assert again.descriptors.tolist() == prints.descriptors.tolist()
     assert prints.hashes.tolist() == hashed(*(images[p] for p in index.frame["path"])).tolist()

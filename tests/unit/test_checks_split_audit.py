@@ -13,10 +13,10 @@ import pytest
 from data_checks.candidates import find_candidates
 from data_checks.copies import find_copies, turned_copies
 from data_checks.duplicates import group_duplicates
-from data_checks.fingerprints import SYMMETRIES, fingerprints_of, view_of
 from data_checks.leaks import check_leaks, leak_report
 from data_checks.split_audit import SplitAudit, audit_split, check_kept
 from inspection.config import SplitConfig
+from inspection.data.fingerprints import SYMMETRIES, fingerprints_of, view_of
 from inspection.data.own_split import place
 from inspection.errors import CheckFailed, DataError
 from tests.unit.checks_material import Pixels, indexed, surface

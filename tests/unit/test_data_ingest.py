@@ -12,6 +12,7 @@ from PIL import Image
 
 from deploy.edge.decode import read_image
 from deploy.edge.statistics import image_statistics
+from inspection import parallel
 from inspection.config import ChecksConfig, DataConfig, SyntheticConfig
 from inspection.data import ingest as ingest_module
 from inspection.data.index import ImageIndex
@@ -113,7 +114,7 @@ def test_ingest__pixel_id_ignores_the_container_not_the_shape(tmp_path: Path) ->
 def test_ingest__one_thread_or_many_give_the_same_index(
     index: ImageIndex, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ingest_module, "MAX_THREADS", 1)
+    monkeypatch.setattr(parallel, "MAX_THREADS", 1)
     alone = ingest(CONFIG, ChecksConfig(), store=store, seed=3)
     assert alone.table().to_pylist() == index.table().to_pylist()
 

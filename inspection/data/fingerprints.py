@@ -10,9 +10,8 @@ Covered: any size and format; 8 symmetries. Not covered: crops of more than a fe
 from __future__ import annotations
 
 import functools
-import os
+import hashlib
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -21,9 +20,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from data_checks.hamming import Hashes
 from deploy.edge.decode import Pixels, read_image
-from inspection.data.inspect_item import pixel_id
+from inspection.data.index import ImageIndex
+from inspection.parallel import in_order, one_thread_each
 from inspection.progress import track
 
 SHORT, LONG = 8, 16
@@ -44,6 +43,7 @@ SYMMETRIES = (
 
 Matrix = npt.NDArray[np.float32]
 Image = TypeVar("Image", np.uint8, np.bool_)
+Hashes = npt.NDArray[np.uint64]
 Descriptors = npt.NDArray[np.uint64]
 
 
@@ -59,14 +59,51 @@ class Fingerprints:
 def fingerprints_of(paths: Sequence[Path], *, max_megapixels: float = 100.0) -> Fingerprints:
     """Read and decode every image once; ImageError for a file that cannot be."""
 
-    def one(path: Path) -> tuple[str, Matrix]:
+    def one(path: Path) -> tuple[str, str]:
         pixels = read_image(path, max_megapixels=max_megapixels).pixels
-        return pixel_id(pixels), waves(pixels)
+        return pixel_id(pixels), signs(pixels)
 
-    with ThreadPoolExecutor(max_workers=min(16, os.cpu_count() or 1)) as pool:
-        rows = list(track(pool.map(one, paths), "hashing images", len(paths)))
-    stack = np.array([row[1] for row in rows], np.float32).reshape(-1, LONG + 1, LONG + 1)
-    return Fingerprints(tuple(row[0] for row in rows), hashes_of(stack), descriptors_of(stack))
+    with one_thread_each():
+        rows = list(track(in_order(one, paths), "hashing images", len(paths)))
+    return stated_fingerprints([row[0] for row in rows], [row[1] for row in rows])
+
+
+def indexed_fingerprints(index: ImageIndex, *, max_megapixels: float = 100.0) -> Fingerprints:
+    """Those that were stated when the images were read; a row without is read now, ImageError if it cannot be."""
+    frame = index.frame
+    stated = {row: str(text) for row, text in frame["fingerprint"].items() if isinstance(text, str)}
+    missing = [row for row in frame.index if row not in stated]
+
+    def one(row: int) -> str:
+        path = index.root / frame["path"][row]
+        return signs(read_image(path, max_megapixels=max_megapixels).pixels)
+
+    with one_thread_each():
+        found = track(in_order(one, missing), "hashing images", len(missing))
+        stated |= dict(zip(missing, found, strict=True))
+    pixel_ids = [str(pixels) for pixels in frame["pixel_id"]]
+    return stated_fingerprints(pixel_ids, [stated[row] for row in frame.index])
+
+
+def stated_fingerprints(pixel_ids: Sequence[str], stated: Sequence[str]) -> Fingerprints:
+    """Fingerprints from `pixel_id` and `signs` as the index keeps them."""
+    words = np.frombuffer(bytes.fromhex("".join(stated)), "<u8").astype(np.uint64)
+    descriptors = words.reshape(-1, LONG * LONG // 64)
+    return Fingerprints(tuple(pixel_ids), hashes_of(descriptors), descriptors)
+
+
+def pixel_id(pixels: Pixels) -> str:
+    """SHA-256 of size and pixels: equal for equal pictures in any file format."""
+    identity = hashlib.sha256(f"{pixels.shape[0]}x{pixels.shape[1]}".encode())
+    identity.update(np.ascontiguousarray(pixels).data)
+    return identity.hexdigest()
+
+
+def signs(pixels: Pixels) -> str:
+    """256 signs of slow waves as 64 hexadecimal digits; call it inside `one_thread_each` where there are threads."""
+    down, across = _places(LONG)
+    bits = waves(pixels)[down, across] > 0
+    return np.packbits(bits, bitorder="little").tobytes().hex()
 
 
 def waves(pixels: Pixels) -> Matrix:
@@ -83,14 +120,13 @@ def waves(pixels: Pixels) -> Matrix:
     return np.asarray(_cosines(flat.shape[0]) @ flat @ _cosines(flat.shape[1]).T, np.float32)
 
 
-def hashes_of(stack: Matrix) -> Hashes:
-    """64 signs of each (17, 17) in a stack, as uint64 (N,)."""
-    return _packed(stack, SHORT)[:, 0]
-
-
-def descriptors_of(stack: Matrix) -> Descriptors:
-    """256 signs of each (17, 17) in a stack, as uint64 (N, 4)."""
-    return _packed(stack, LONG)
+def hashes_of(descriptors: Descriptors) -> Hashes:
+    """64 of the 256 signs, as uint64 (N,): the slowest waves alone."""
+    words, bits = np.divmod(_shorter(), 64)
+    hashes = np.zeros(len(descriptors), np.uint64)
+    for place, (word, bit) in enumerate(zip(words.tolist(), bits.tolist(), strict=True)):
+        hashes |= ((descriptors[:, word] >> np.uint64(bit)) & np.uint64(1)) << np.uint64(place)
+    return hashes
 
 
 def views(hashes: Hashes) -> npt.NDArray[np.uint64]:
@@ -120,11 +156,11 @@ def _transposed(hashes: Hashes) -> Hashes:
     return swapped
 
 
-def _packed(stack: Matrix, waves_kept: int) -> npt.NDArray[np.uint64]:
-    down, across = _places(waves_kept)
-    bits = (stack[:, down, across] > 0).astype(np.uint8)
-    packed = np.packbits(bits, axis=1, bitorder="little")
-    return np.ascontiguousarray(packed).view("<u8").astype(np.uint64)
+@functools.cache
+def _shorter() -> npt.NDArray[np.int64]:
+    """Where the waves of the short code lie among those of the long one."""
+    down, across = _places(SHORT)
+    return np.asarray(down * LONG + across, np.int64)
 
 
 @functools.cache
