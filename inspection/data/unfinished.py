@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -64,8 +64,13 @@ class Unfinished:
 
     def remove(self) -> None:
         """The reading has come to its end: nothing is left over."""
-        if self._file >= 0:
-            self.path.unlink(missing_ok=True)
+        if self._file < 0:
+            return
+        self.path.unlink(missing_ok=True)
+        with suppress(OSError):
+            # A store that was made for this alone goes with it.
+            self.path.parent.rmdir()
+            self.path.parent.parent.rmdir()
 
     def close(self) -> None:
         """Nothing is written any more."""
