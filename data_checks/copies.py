@@ -1,14 +1,15 @@
 """Every two images of a set that show one surface: equal pixels, near-copies, and, when asked, turned or mirrored ones.
 
 Covered: whatever the hashes of `candidates` propose, compared pixel by pixel; a pair whose hashes are alike in several
-views, as where a layout mirrors itself along a diagonal, is compared in each until one fits. Not covered: copies that
-`candidates` does not propose; `duplicates` finds upright ones that are shifted further.
+views, as where a layout mirrors itself along a diagonal, is compared in each until one fits; across splits no more is
+compared than proves which split has seen which image (`proofs`). Not covered: copies that `candidates` does not
+propose; `duplicates` finds upright ones that are shifted further.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +18,7 @@ import numpy.typing as npt
 from data_checks.candidates import BUDGET, SearchReport, find_candidates
 from data_checks.duplicates import DuplicatePair
 from data_checks.hamming import RADIUS, Pairs
+from data_checks.proofs import HOME_BITS, Judge, apart, proofs
 from data_checks.same_view import SMALLEST_DEFECT, Judged, judge_pairs
 from inspection.data.fingerprints import Fingerprints, Hashes, indexed_fingerprints, views
 from inspection.data.index import ImageIndex
@@ -28,7 +30,7 @@ Asked = dict[int, list[int]]
 @dataclass(frozen=True)
 class Copies:
     """`equal`: paths with equal pixels, one tuple per picture, those of one file too. `judged`: pairs of first paths
-    that show one surface, none of them called different.
+    that show one surface, none of them called different; across splits, one for each picture and earlier split.
     """
 
     equal: tuple[tuple[str, ...], ...]
@@ -47,7 +49,7 @@ def find_copies(
     smallest_defect: float = SMALLEST_DEFECT,
     max_megapixels: float = 100.0,
 ) -> Copies:
-    """Copies among the usable images; `across_splits` compares only pictures that two splits have.
+    """Copies among the usable images; `across_splits` proves only which earlier splits have each of them.
 
     `turned_only` leaves upright near-copies out. ImageError for a file that cannot be read any more.
     """
@@ -60,9 +62,8 @@ def find_copies(
     found = find_candidates(
         prints, radius=radius, symmetries=symmetries or turned_only, budget=budget
     )
-    kept = np.ones(len(found.pairs), bool)
-    if across_splits:
-        kept = _apart(found.pairs, _homes(usable, equal))
+    homes = _homes(usable, equal)
+    kept = apart(found.pairs, homes) if across_splits else np.ones(len(found.pairs), bool)
     pairs, symmetry = found.pairs[kept], found.symmetry[kept].tolist()
     asked = _asked(prints, pairs, symmetry, radius if symmetries or turned_only else None)
     if turned_only:
@@ -74,7 +75,9 @@ def find_copies(
         smallest_defect=smallest_defect,
         max_megapixels=max_megapixels,
     )
-    return Copies(tuple(equal), tuple(_judged(opened, pairs, asked)), found.report)
+    enough = functools.partial(proofs, prints=prints, homes=homes)
+    judged = (enough if across_splits else _judged)(opened, pairs, asked)
+    return Copies(tuple(equal), tuple(judged), found.report)
 
 
 def turned_copies(index: ImageIndex, *, max_megapixels: float = 100.0) -> tuple[DuplicatePair, ...]:
@@ -103,17 +106,9 @@ def _equal_pictures(usable: ImageIndex) -> list[tuple[str, ...]]:
 
 def _homes(usable: ImageIndex, equal: Iterable[Sequence[str]]) -> npt.NDArray[np.int64]:
     """The splits that have each picture, as bits."""
-    bit = {"train": 1, "val": 2, "test": 4}
     split = dict(zip(usable.frame["path"], usable.frame["split"], strict=True))
-    homes = [{bit.get(split[path], 0) for path in paths} for paths in equal]
+    homes = [{HOME_BITS.get(split[path], 0) for path in paths} for paths in equal]
     return np.array([sum(home) for home in homes], np.int64)
-
-
-def _apart(pairs: Pairs, homes: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
-    """Pairs that are in two splits between them."""
-    first, second = homes[pairs[:, 0]], homes[pairs[:, 1]]
-    several = np.bitwise_count((first | second).astype(np.uint64)) > 1
-    return np.asarray(several & (first > 0) & (second > 0), bool)
 
 
 def _asked(
@@ -135,9 +130,7 @@ def _alike_views(hashes: Hashes, pairs: Pairs, radius: int) -> npt.NDArray[np.bo
     return np.asarray(np.bitwise_count(seen ^ hashes[pairs[:, 0]]) <= radius, bool)
 
 
-def _judged(
-    judge: Callable[[Pairs, Sequence[int]], list[Judged]], pairs: Pairs, asked: Asked
-) -> list[Judged]:
+def _judged(judge: Judge, pairs: Pairs, asked: Asked) -> list[Judged]:
     """Each pair in its views, one after the other, until one shows the same surface; in the order of pairs."""
     found: dict[int, Judged] = {}
     waiting = {number: list(each) for number, each in asked.items() if each}

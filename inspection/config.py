@@ -86,7 +86,7 @@ class SplitConfig(Strict):
     part_pattern: str | None = None
     """Regular expression with one group, searched in the path: the part's id; one part stays in one split."""
     keep: bool = False
-    """Use the split that the data came with (folders train, val, test); refused when it leaks."""
+    """Use the split that the data came with (folders train, val, test; a manifest's column); refused when it leaks."""
 
 
 class TeacherConfig(Strict):

@@ -131,7 +131,11 @@ def split(
     val: Annotated[float, typer.Option(help="Share of the validation set.")] = 0.15,
     seed: Seed = 7,
     keep: Annotated[
-        bool, typer.Option("--keep", help="Take the split of folders named train, val and test.")
+        bool,
+        typer.Option(
+            "--keep",
+            help="Take the split the data came with: folders train, val, test, or a column.",
+        ),
     ] = False,
     together: Annotated[
         list[str] | None,

@@ -20,6 +20,8 @@ def check_data(
 ) -> tuple[Annotated[ImageIndex, "checked_index"], Annotated[GateReport, "gate_report"]]:
     """The answers travel on even when the gate says no: the next step refuses, and the report can show why."""
     checked = quarantine_contradictions(index)
-    report = with_profile(validate_index(checked, checks), checked, checks)
+    # A split that is here already is the data's own: it is made anew, or audited when it is kept.
+    asked = checked.with_columns(split=None)
+    report = with_profile(validate_index(asked, checks), checked, checks)
     log_metadata({"passed": report.passed, "quarantined": report.quarantined})
     return checked, report

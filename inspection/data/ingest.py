@@ -121,6 +121,7 @@ def _row(item: RawItem, root: Path, config: DataConfig, checks: ChecksConfig) ->
         "pair_id": item.pair_id,
         "session": item.session,
         "camera": item.camera,
+        "split": item.split,
         "warnings": list(item.warnings),
     }
     facts, warnings = describe(item, root, config, checks)

@@ -12,12 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from inspection.config import DataConfig
+from data_checks.split_audit import audit_split, check_kept
+from inspection.config import DataConfig, SplitConfig
 from inspection.data.export import write_manifest
+from inspection.data.own_split import place
 from inspection.data.readers.base import Box, RawItem
 from inspection.data.readers.manifest import read_manifest
 from inspection.data.shapes import Region
-from inspection.errors import DataError
+from inspection.errors import CheckFailed, DataError
 from tests.reader_layouts import SIZE, manifest_layout, picture, save
 from tests.reading import codes, index_of, is_one_line, regions_in, rows_of
 
@@ -114,7 +116,7 @@ def test_manifest__names_with_spaces_and_any_letters(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("columns", "code", "words"),
     [
-        ("split,group", "columns_made_anew", "split, group"),
+        ("group,camera", "columns_made_anew", "group of the manifest"),
         ("weather,Line", "columns_ignored", "'weather', 'Line'"),
     ],
 )
@@ -124,6 +126,71 @@ def test_manifest__columns_that_nobody_reads(
     rows = rows_of("manifest", written(tmp_path, f"path,{columns}\na.png,x,y\nb.png,x,y\n", "a b"))
     assert [codes(row) for row in rows.values()] == [[code], []]
     assert words in rows["a.png"]["warnings"][0]
+
+
+@pytest.mark.parametrize(
+    ("lines", "told"),
+    [
+        (
+            "a.png,x,train|b.png,x,dev|c.png,x,test",
+            "line 3: split 'dev' is none of train, val, test",
+        ),
+        ("a.png,x,train|b.png,x,Test|c.png,x,val", "line 3: split 'Test' is none of"),
+        ("a.png,x,train|b.png,x,test|c.png,x,", "line 4: no split, where other rows have one"),
+        ("a.png,x,|b.png,x,test|c.png,x,val", "line 2: no split"),
+    ],
+    ids=["another name", "other case", "last missing", "first missing"],
+)
+def test_manifest__half_a_split_is_none(lines: str, told: str, tmp_path: Path) -> None:
+    text = "path,label,split\n" + lines.replace("|", "\n") + "\n"
+    with pytest.raises(DataError, match=told) as caught:
+        index_of("manifest", written(tmp_path, text))
+    assert is_one_line(str(caught.value), tmp_path)
+    assert "list.csv" in str(caught.value)
+
+
+def test_manifest__rows_without_label_need_no_split_unless_the_name_gives_one(
+    tmp_path: Path,
+) -> None:
+    written(tmp_path, "path,label,split\na.png,x,train\nb.png,,\nc.png,x,test\n")
+    found = rows_of("manifest", tmp_path)
+    assert [row["split"] for row in found.values()] == ["train", None, "test"]
+    with pytest.raises(DataError, match="line 3: no split"):
+        index_of("manifest", tmp_path, label_pattern="^(.)")
+
+
+def test_manifest__a_parquet_split_of_missing_values_is_no_split(tmp_path: Path) -> None:
+    written(tmp_path, "")
+    (tmp_path / "list.csv").unlink()
+    frame = pd.DataFrame({"path": ["a.png", "b.png"], "label": "x", "split": [None, float("nan")]})
+    frame.to_parquet(tmp_path / "list.parquet")
+    assert index_of("manifest", tmp_path).frame["split"].isna().all()
+
+
+def test_manifest__a_split_is_kept_or_made_anew_but_never_believed(tmp_path: Path) -> None:
+    """The fault: a test image of each class lies in train as well, pixel for pixel."""
+    lines = ["path,label,split"]
+    for label in ("good", "dent"):
+        for i in range(12):
+            home = ("train", "train", "val", "test")[i % 4]
+            copied = i - 3 if i == 11 else i
+            save(tmp_path / f"{label}{i}.png", picture(copied + 50 * (label == "good")))
+            lines.append(f"{label}{i}.png,{label},{home}")
+    index = index_of("manifest", written(tmp_path, "\n".join(lines), ""))
+    stated = dict(zip(index.frame["path"], index.frame["split"], strict=True))
+    assert stated == {line.split(",")[0]: line.split(",")[2] for line in lines[1:]}
+    audit = audit_split(index)
+    assert audit.pairs[0].causes == {"exact": 2}
+    keep = SplitConfig(keep=True)
+    kept = place(index, keep, seed=1)
+    assert dict(zip(kept.frame["path"], kept.frame["split"], strict=True)) == stated
+    with pytest.raises(CheckFailed, match=r"2 of 6 test images"):
+        check_kept(kept, keep)
+    made = place(index, SplitConfig(), seed=1)
+    assert dict(zip(made.frame["path"], made.frame["split"], strict=True)) != stated
+    assert made.frame.groupby("pixel_id")["split"].nunique().max() == 1
+    without = place(index.with_columns(split=None), SplitConfig(), seed=1)
+    assert list(made.frame["split"]) == list(without.frame["split"]), "the old split has no say"
 
 
 def test_manifest__unlisted_images_are_counted(tmp_path: Path) -> None:

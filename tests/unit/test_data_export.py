@@ -248,6 +248,7 @@ def test_manifest__of_nothing(tmp_path: Path) -> None:
 
 def test_manifest__reads_back_the_same(tmp_path: Path) -> None:
     index = drawn_index(tmp_path)
+    index = index.with_columns(split=index.frame["split"].mask(index.frame["label"].notna(), "val"))
     write_manifest(index, tmp_path / "manifest.csv")
-    again = said(read(tmp_path, "manifest"), "label", "boxes", "regions")
-    assert again == said(index, "label", "boxes", "regions")
+    columns = ("label", "boxes", "regions", "split")
+    assert said(read(tmp_path, "manifest"), *columns) == said(index, *columns)

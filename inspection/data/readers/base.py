@@ -50,6 +50,8 @@ class RawItem:
     pair_id: str | None = None
     session: str | None = None
     camera: str | None = None
+    split: str | None = None
+    """As the annotation states it; whoever splits for a run overwrites it, unless told to keep it."""
     stated_size: tuple[int, int] | None = None
     """Width and height that an annotation gives; boxes drawn on another size belong to another image."""
     fault: tuple[str, str] | None = None

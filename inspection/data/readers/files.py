@@ -11,9 +11,6 @@ from inspection.data.readers.base import IMAGE_SUFFIXES, RawItem
 from inspection.data.readers.stated import shown
 from inspection.errors import DataError
 
-SPLIT_FOLDERS = frozenset(
-    {"train", "training", "val", "valid", "validation", "dev", "test", "testing"}
-)
 BREAKS = frozenset({"Cc", "Zl", "Zp"})
 """Control characters and Unicode's own line ends, which break tables and messages alike."""
 Fault = tuple[str, str]
@@ -54,16 +51,6 @@ def class_folders(root: Path) -> list[Path]:
         for path in sorted(root.iterdir())
         if path.is_dir() and not path.is_symlink() and not path.name.startswith(".")
     ]
-
-
-def refuse_splits(root: Path) -> None:
-    """DataError when the folders below the root are somebody's splits, which would become classes."""
-    names = [folder.name for folder in class_folders(root)]
-    if len(names) > 1 and all(name.lower() in SPLIT_FOLDERS for name in names):
-        raise DataError(
-            f"data.root: '{root}' holds the folders {', '.join(names)}, which are splits, not classes; merge their "
-            "class folders (Plumbline splits by itself, without leaks), or give one of them as data.root"
-        )
 
 
 def linked_folders(root: Path) -> list[RawItem]:

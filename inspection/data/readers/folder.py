@@ -1,6 +1,8 @@
-"""One folder per class; images that lie directly in the root have no label.
+"""One folder per class, in the root or in each of somebody's splits; images beside class folders have no label.
 
-A flat folder is therefore an unlabelled set: it can be checked and predicted, not trained on.
+A flat folder is therefore an unlabelled set: it can be checked and predicted, not trained on. `train/<class>`,
+`val/<class>` and so on are read as they lie: the paths go on telling the split (`inspection/data/own_split.py`), and a
+run keeps it only when it is asked to.
 """
 
 from __future__ import annotations
@@ -8,13 +10,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from inspection.config import DataConfig
+from inspection.data.own_split import split_of
 from inspection.data.readers.base import RawItem
 from inspection.data.readers.files import (
     checked_root,
     class_folders,
     images_below,
     path_fault,
-    refuse_splits,
     relative,
 )
 from inspection.data.readers.labels import LabelRule
@@ -25,17 +27,36 @@ STRAY = "label_missing: lies beside the class folders, so nothing says what it s
 
 
 def read_folder(root: Path, config: DataConfig) -> list[RawItem]:
-    """Label = the first folder below the root, at any depth; an empty class folder is an error."""
+    """Label = the first folder below the root, or below its split, at any depth; an empty class folder is an error."""
     root, rule = checked_root(root), LabelRule(config)
     paths = images_below(root)
     if not paths:
         raise DataError(f"data.root: no image files below '{root}'; is it the right folder?")
-    refuse_splits(root)
-    folders = class_folders(root)
-    filled = {path.relative_to(root).parts[0] for path in paths}
-    if empty := [folder.name for folder in folders if folder.name not in filled]:
+    depth = int(_is_split(root))
+    folders = _classes(root, split=depth > 0)
+    filled = {path.relative_to(root).parts[depth] for path in paths}
+    if empty := sorted({folder.name for folder in folders} - filled):
         raise DataError(empty_class(empty))
-    return [_item(path, root, rule, labelled=bool(folders)) for path in paths]
+    return [_item(path, root, rule, depth, labelled=bool(folders)) for path in paths]
+
+
+def _is_split(root: Path) -> bool:
+    """Whether the folders below the root are somebody's splits; DataError when only some of them are."""
+    names = [folder.name for folder in class_folders(root)]
+    splits = [name for name in names if split_of(f"{name}/image")]
+    if splits and len(splits) < len(names):
+        other = next(name for name in names if name not in splits)
+        raise DataError(
+            f"data.root: {shown(splits[0])} is the name of a split and lies beside {shown(other)}, which is none; put "
+            "every class into train/<class>, val/<class> or test/<class>, or rename a class that is called like a split"
+        )
+    return bool(splits)
+
+
+def _classes(root: Path, *, split: bool) -> list[Path]:
+    """Class folders of the root, or of all its splits: a class may be missing in some of them."""
+    folders = class_folders(root)
+    return [each for folder in folders for each in class_folders(folder)] if split else folders
 
 
 def empty_class(names: list[str]) -> str:
@@ -44,9 +65,10 @@ def empty_class(names: list[str]) -> str:
     return f"data.root: class folder {shown(names[0])} holds no images; fill it or remove it{also}"
 
 
-def _item(path: Path, root: Path, rule: LabelRule, *, labelled: bool) -> RawItem:
+def _item(path: Path, root: Path, rule: LabelRule, depth: int, *, labelled: bool) -> RawItem:
     name = relative(path, root)
-    label = rule.label(path.stem, name.split("/")[0] if "/" in name else None, "folder")
+    folders = name.split("/")[depth:-1]
+    label = rule.label(path.stem, folders[0] if folders else None, "folder")
     stray = labelled and label.name is None and label.fault is None
     return RawItem(
         path=name,

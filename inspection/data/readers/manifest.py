@@ -1,8 +1,9 @@
 """A plain table of images: CSV or Parquet with a column `path`, and as many of the others as there are.
 
-Columns: `label`, `boxes`, `regions` (JSON text), `mask_path`, `pair_id`, `session`, `camera`. Covered: what Excel makes
-of a CSV, names from Windows, what `inspection/data/export.py` writes. Not covered: splits and groups, which are made
-anew; images that the table does not list.
+Columns: `label`, `boxes`, `regions` (JSON text), `mask_path`, `pair_id`, `session`, `camera`, `split`. Covered: what
+Excel makes of a CSV, names from Windows, what `inspection/data/export.py` writes; a split of all images, which a run
+keeps only when it is asked to, and audits then. Not covered: groups, which are made anew; images that the table does
+not list.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from inspection.config import DataConfig
+from inspection.data.index import SPLITS
 from inspection.data.readers.base import Box, RawItem
 from inspection.data.readers.drawn import Drawn, label_source, main_class
 from inspection.data.readers.files import Fault, checked_root, images_below, path_fault, relative
@@ -29,14 +31,15 @@ from inspection.data.readers.tables import (
 )
 from inspection.data.shapes import Runs, ShapeError
 
-READ = ("path", "label", "boxes", "regions", "mask_path", "pair_id", "session", "camera")
+READ = ("path", "label", "boxes", "regions", "mask_path", "pair_id", "session", "camera", "split")
+LABELLING = ("label", "boxes", "regions")
 SIDES = ("x0", "y0", "x1", "y1")
-MADE_ANEW = ("split", "group")
-"""Exported with the rest, and read by nobody: an old split would hide leaks from the checks."""
+MADE_ANEW = ("group",)
+"""Exported with the rest, and read by nobody: old groups would hide leaks from the checks."""
 
 
 def read_manifest(root: Path, config: DataConfig) -> list[RawItem]:
-    """One item per row; DataError for a table without the column `path` or without rows."""
+    """One item per row; DataError for a table without the column `path`, without rows, or with half a split."""
     root, rule = checked_root(root), LabelRule(config)
     table = read_table(annotation_file(root, config.annotations, (".csv", ".parquet")))
     if "path" not in table.columns:
@@ -44,6 +47,7 @@ def read_manifest(root: Path, config: DataConfig) -> list[RawItem]:
         raise table.fault(1, f"no column path among {names}; kind 'manifest' reads path, label …")
     if not table.rows:
         raise table.fault(1, "a header and no rows; list the images below it")
+    _check_split(table, labelled=config.label_pattern is not None)
     rows: dict[str, list[Row]] = defaultdict(list)
     for row in table.rows:
         name = safe_name(row.text("path"))
@@ -62,6 +66,21 @@ def read_manifest(root: Path, config: DataConfig) -> list[RawItem]:
         if (fault := path_fault(path, root))
     ]
     return sorted(items, key=lambda item: item.path)
+
+
+def _check_split(table: Table, *, labelled: bool) -> None:
+    """DataError for a split that is none of ours, or that leaves an image with a label out; no split at all is fine."""
+    told = [row.text("split") for row in table.rows]
+    if not any(told):
+        return
+    for row, name in zip(table.rows, told, strict=True):
+        wanted = labelled or any(row.text(column) for column in LABELLING)
+        if name and name not in SPLITS:
+            known = ", ".join(SPLITS)
+            raise table.fault(row.line, f"split {shown(name)} is none of {known}: rename it")
+        if wanted and not name:
+            sentence = "no split, where other rows have one: fill the column, or remove it"
+            raise table.fault(row.line, sentence)
 
 
 def _once(table: Table, strays: int) -> tuple[str, ...]:
@@ -107,6 +126,7 @@ def _item(
         pair_id=row.text("pair_id") or None,
         session=row.text("session") or None,
         camera=row.text("camera") or None,
+        split=row.text("split") or None,
         fault=fault or mask_fault or label.fault,
         warnings=warnings,
     )
