@@ -17,6 +17,8 @@ from inspection.data.index import ImageIndex
 NAMED_COPIES = 3
 """Other files a sentence lists before it counts."""
 
+COPY_CONFLICT = "copy_conflict"
+"""Warning of an image of which a copy, aligned and found the same, says something else: `dedupe` notes it."""
 Fingerprint = tuple[tuple[float, float, float, float, str], ...]
 
 

@@ -8,6 +8,7 @@ Not covered: copies that `candidates` does not propose; halves of a template pai
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -17,6 +18,7 @@ import numpy.typing as npt
 
 from data_checks.agreement import Descriptions
 from data_checks.candidates import BUDGET, SearchReport
+from data_checks.contradictions import COPY_CONFLICT
 from data_checks.copies import Copies, find_copies
 from data_checks.hamming import RADIUS
 from data_checks.same_view import SMALLEST_DEFECT, Judged
@@ -29,6 +31,10 @@ MOST_HIDDEN = 0.005
 """Share of the view that may be clipped in the kept image alone."""
 
 Action = Literal["keep", "drop", "group", "conflict"]
+Edges = Mapping[str, Mapping[str, Judged]]
+"""What each image could be kept for."""
+Worth = tuple[float, int]
+"""The smaller the better, among images with as many copies."""
 _RANK: Mapping[str, int] = {"group": 0, "keep": 1, "drop": 2, "conflict": 3}
 
 
@@ -91,7 +97,9 @@ def plan_dedupe(index: ImageIndex, options: DedupeOptions) -> DedupePlan:
     )
     said = Descriptions.of(usable, options.mask_threshold)
     exact = _plan_exact([paths for paths in copies.equal if len(paths) > 1], said)
-    near = _plan_near(copies.judged, said, {e.path for e in exact if e.action == "conflict"})
+    sizes = dict(zip(paths, usable.frame["bytes"].fillna(0).astype(int), strict=True))
+    conflicts = {each.path for each in exact if each.action == "conflict"}
+    near = _plan_near(copies.judged, said, conflicts, sizes)
     merged = _one_each([*exact, *near])
     component = _components(paths, copies)
     return DedupePlan(
@@ -121,7 +129,7 @@ def _plan_exact(copies: Iterable[Sequence[str]], said: Descriptions) -> list[Pla
 
 
 def _plan_near(
-    judged: Sequence[Judged], said: Descriptions, conflicting: set[str]
+    judged: Sequence[Judged], said: Descriptions, conflicting: set[str], sizes: Mapping[str, int]
 ) -> list[Planned]:
     planned: list[Planned] = []
     edges: dict[str, dict[str, Judged]] = {}
@@ -139,14 +147,14 @@ def _plan_near(
         for kept, dropped in both:
             if _hidden(pair, kept) <= MOST_HIDDEN:
                 edges.setdefault(kept, {})[dropped] = pair
-    return planned + _stars(edges, conflicting)
+    return planned + _stars(edges, conflicting, sizes)
 
 
-def _stars(edges: Mapping[str, Mapping[str, Judged]], gone: set[str]) -> list[Planned]:
+def _stars(edges: Edges, gone: set[str], sizes: Mapping[str, int]) -> list[Planned]:
     """The image with most copies is kept and those copies are dropped; and so on with what is left."""
     planned: list[Planned] = []
     gone = set(gone)
-    for kept in _by_copies(edges, gone):
+    for kept in _by_copies(edges, gone, _worth(edges, sizes)):
         copies = [path for path in sorted(edges[kept]) if path not in gone]
         planned.append(Planned(kept, "keep", kept, f"kept for {len(copies)} copies"))
         planned += [Planned(path, "drop", kept, edges[kept][path].sentence) for path in copies]
@@ -154,17 +162,26 @@ def _stars(edges: Mapping[str, Mapping[str, Judged]], gone: set[str]) -> list[Pl
     return planned
 
 
-def _by_copies(edges: Mapping[str, Mapping[str, Judged]], gone: set[str]) -> Iterator[str]:
+def _by_copies(edges: Edges, gone: set[str], worth: Mapping[str, Worth]) -> Iterator[str]:
     """Medoids, each with the most copies that are left when its turn comes; `gone` grows outside."""
-    waiting = sorted(edges)
+    waiting = [(-len(copies), worth[path], path) for path, copies in edges.items()]
+    heapq.heapify(waiting)
     while waiting:
-        left = {kept: sum(path not in gone for path in edges[kept]) for kept in waiting}
-        waiting = [kept for kept in waiting if kept not in gone and left[kept]]
-        if not waiting:
-            return
-        best = min(waiting, key=lambda kept: (-left[kept], kept))
-        yield best
-        gone.add(best)
+        few, rank, path = heapq.heappop(waiting)
+        left = 0 if path in gone else sum(copy not in gone for copy in edges[path])
+        if left and left == -few:
+            yield path
+        elif left:
+            # Copies only ever go: what has fewer than it had waits for its new turn.
+            heapq.heappush(waiting, (-left, rank, path))
+
+
+def _worth(edges: Edges, sizes: Mapping[str, int]) -> dict[str, Worth]:
+    """Which of equals to keep: the one that is clipped least, then the larger file."""
+    return {
+        path: (round(max(_hidden(pair, path) for pair in copies.values()), 4), -sizes[path])
+        for path, copies in edges.items()
+    }
 
 
 def _hidden(pair: Judged, kept: str) -> float:
@@ -199,16 +216,23 @@ def _components(paths: Sequence[str], copies: Copies) -> npt.NDArray[np.int32]:
 def _edits(
     usable: ImageIndex, planned: Mapping[str, Planned], component: npt.NDArray[np.int32]
 ) -> Iterator[Edit]:
-    """A dropped image is set aside with its reason; images of one surface share a group."""
+    """A dropped image is set aside with its reason, a conflict noted for the audit; one surface shares a group."""
     frame = usable.frame
     sizes = np.bincount(component) if len(component) else np.zeros(0, np.int64)
     smallest: dict[int, str] = {}
     for number, image_id in zip(component, frame["image_id"], strict=True):
         smallest[int(number)] = min(smallest.get(int(number), str(image_id)), str(image_id))
-    for path, group, number in zip(frame["path"], frame["group"], component, strict=True):
+    columns = (frame["path"], frame["group"], frame["warnings"], component)
+    for path, group, warnings, number in zip(*columns, strict=True):
         if sizes[number] > 1 and plain(group) is None:
             yield Edit(path, "group", None, smallest[int(number)], "one surface")
         decision = planned.get(path)
+        if decision is not None and decision.action == "conflict":
+            told = f"{COPY_CONFLICT}: {decision.of}: {decision.why}"
+            if told not in warnings:
+                yield Edit(
+                    path, "warnings", plain(warnings), [*plain(warnings), told], "for the audit"
+                )
         if decision is not None and decision.action == "drop":
             why = f"the same as {decision.of}: {decision.why}"
             yield Edit(path, "quarantine", None, "duplicate", why)

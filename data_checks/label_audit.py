@@ -39,8 +39,8 @@ WEIGHTS = (0.5, 2.0)
 class Suspect(Record):
     """One image to look at. `score`: probability (0..1) that something is wrong with its label, boxes or mask.
 
-    `kinds`: label_conflict, box_conflict, box_class, box_mask, probe, neighbours, confident_learning. `gain`: `score`
-    times the weight of the class. `suggested` is null where nothing better is known.
+    `kinds`: label_conflict, box_conflict, copy_conflict, box_class, box_mask, probe, neighbours, confident_learning.
+    `gain`: `score` times the weight of the class. `suggested` is null where nothing better is known.
     """
 
     path: str

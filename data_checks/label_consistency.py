@@ -1,8 +1,9 @@
 """What labels, boxes and masks say against each other, without any model.
 
-Covered: equal pixels under several labels or with several boxes; boxes of another class than the image's label; boxes
-around no marked pixel, marked parts outside every box, boxes that fit their part badly. Not covered: images with only
-one kind of annotation; masks that cannot be read or are of another size; which side is right.
+Covered: equal pixels under several labels or with several boxes; copies that `dedupe` found contradicting; boxes of
+another class than the image's label; boxes around no marked pixel, marked parts outside every box, boxes that fit their
+part badly. Not covered: images with only one kind of annotation; masks that cannot be read or are of another size;
+which side is right.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from data_checks.contradictions import box_conflicts, label_conflicts
+from data_checks.contradictions import COPY_CONFLICT, box_conflicts, label_conflicts
 from data_checks.embeddings import listed
 from deploy.edge.decode import read_image
 from deploy.edge.errors import ImageError
@@ -56,6 +57,7 @@ def consistency(index: ImageIndex) -> list[Finding]:
     found = [
         *_label_conflicts(label_conflicts(copies)),
         *_box_conflicts(box_conflicts(copies)),
+        *_copy_conflicts(usable),
         *_per_row(usable, _box_class),
         *_per_row(usable, lambda row: _box_mask(row, index)),
     ]
@@ -105,6 +107,18 @@ def _box_conflicts(groups: Sequence[pd.DataFrame]) -> list[Finding]:
             words = f"the same pixels have other boxes in {listed(said)}"
             found.append(Finding(path, "box_conflict", 0.5, None, words))
     return found
+
+
+def _copy_conflicts(frame: pd.DataFrame) -> list[Finding]:
+    """What `dedupe` found: a copy that is not equal pixel by pixel, but shows the same, is described in another way."""
+    start = f"{COPY_CONFLICT}: "
+    said = [
+        (path, str(warning).removeprefix(start))
+        for path, warnings in zip(frame["path"], frame["warnings"], strict=True)
+        for warning in warnings
+        if str(warning).startswith(start)
+    ]
+    return [Finding(path, COPY_CONFLICT, 0.5, None, f"copy {words}") for path, words in said]
 
 
 def _box_class(row: dict[str, Any]) -> Finding | None:

@@ -7,6 +7,7 @@ and both stay. Not covered: what `residual` and `similarity` do not cover.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,8 @@ from inspection.records import Record
 
 SMALLEST_DEFECT = 20.0
 """Grey levels of the faintest scratch, 2 px wide and 16 px long, that must not be lost: the default."""
+SAME_SHAPE = 0.04
+"""Share by which sides of one shape may differ; a crop of a few per cent is a crop and not another scale."""
 LARGEST_STRIP = 4.0
 """Pixels at the border that one image may lack and still be called the same."""
 
@@ -48,6 +51,8 @@ class Evidence(Record):
     unseen: float | None = None
     clipped: tuple[float, float] | None = None
     where: tuple[int, int] | None = None
+    scale: float = 1.0
+    """The second's size in the first's, where one is a scaled copy; such a pair is never called the same."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +69,8 @@ class Judged(Record):
         """The verdict for people."""
         found = self.evidence
         turned = "" if found.symmetry == SYMMETRIES[0] else f", {found.symmetry}"
+        if found.scale != 1.0:
+            return f"texture {found.similarity:.2f} alike{turned}, the second {found.scale:.2f} times as large"
         if found.peak is None or found.faintest is None or found.shift is None:
             return f"texture {found.similarity:.2f} alike{turned}: another surface, or it cannot be aligned"
         moved = f"shift {found.shift[0]:+.1f}, {found.shift[1]:+.1f} px, light x {found.gain:.2f}{turned}"
@@ -105,9 +112,13 @@ def judge(
     """Compare two images, uint8 (H, W, 3), the second seen as `symmetry` says."""
     turned = SYMMETRIES[symmetry]
     second = view_of(second, symmetry)
-    likeness = round(_likeness(first, second), 3)
+    scale = _scale(first, second)
+    likeness = round(_likeness(first, second, scale), 3)
     if likeness < ALIKE:
         return "different", Evidence(likeness, turned)
+    if scale != 1.0:
+        # What was scaled down has lost its finest scratches: both stay.
+        return "alike", Evidence(likeness, turned, scale=round(scale, 3))
     found = compare(first, second)
     if found is None:
         return "alike", Evidence(likeness, turned)
@@ -131,8 +142,21 @@ def _verdict(found: Comparison, smallest_defect: float) -> Verdict:
     return "same" if proven else "alike"
 
 
-def _likeness(first: Pixels, second: Pixels) -> float:
-    """Similarity of two views at a scale at which the larger fills the canvas."""
-    scale = min(1.0, CANVAS / max(*first.shape[:2], *second.shape[:2]))
-    spectra = [spectrum(grey(pixels), scale)[None] for pixels in (first, second)]
+def _scale(first: Pixels, second: Pixels) -> float:
+    """How many times as large the second is, where both sides agree on it; 1 for a crop and for other shapes."""
+    down, across = (second.shape[side] / first.shape[side] for side in (0, 1))
+    if abs(down / across - 1.0) > SAME_SHAPE or abs(math.sqrt(down * across) - 1.0) <= SAME_SHAPE:
+        return 1.0
+    return math.sqrt(down * across)
+
+
+def _likeness(first: Pixels, second: Pixels, enlarged: float) -> float:
+    """Similarity of two views at a scale at which the larger fills the canvas; the second counts as `enlarged`."""
+    sides = max(*first.shape[:2], *(side / enlarged for side in second.shape[:2]))
+    # A scaled copy is compared at the smaller one's size: nothing is ever magnified.
+    scale = min(1.0, enlarged, CANVAS / sides)
+    spectra = [
+        spectrum(grey(pixels), factor)[None]
+        for pixels, factor in ((first, scale), (second, scale / enlarged))
+    ]
     return float(similarity(spectra[0], spectra[1])[0])

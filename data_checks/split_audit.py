@@ -236,7 +236,7 @@ def _remedy(refused: Sequence[SplitLeaks]) -> str:
     causes = {cause for pair in refused for cause in pair.causes}
     turned = sum(pair.causes.get("turned", 0) for pair in refused)
     said = f"{turned} of them are turned or mirrored copies; " if turned else ""
-    dedupe = f"`plumbline data dedupe{' --symmetries' if turned else ''}` and "
+    dedupe = f"`plumbline data dedupe{' --symmetries' if turned else ''}`, apply its plan, and run "
     columns = [name for name in ("session", "camera", "line", "folder") if name in causes]
     settings = [
         "split.keep=false",
@@ -246,4 +246,4 @@ def _remedy(refused: Sequence[SplitLeaks]) -> str:
     ]
     wanted = ", ".join(filter(None, settings))
     command = dedupe if causes & {*COPIED, "group"} else ""
-    return f"{said}to regroup, run {command}`plumbline data split`, or set {wanted}"
+    return f"{said}to regroup, run {command}`plumbline data split`; in a config, set {wanted}"

@@ -39,13 +39,14 @@ SHOWN = 600
 KINDS = {
     "label_conflict": "The same pixels exist under another label. One of the two is wrong.",
     "box_conflict": "The same pixels exist with other boxes.",
+    "copy_conflict": "A copy that shows the same surface has another label, other boxes or another mask.",
     "box_class": "A box holds a class that is not the image's label.",
     "box_mask": "Boxes and mask mark different places.",
     "probe": "Models that never saw this label call the image something else.",
     "neighbours": "Most of the images that look alike have another label.",
     "confident_learning": "Surer of another class than that class's own images are on average.",
 }
-LOUD = ("label_conflict", "box_conflict")
+LOUD = ("label_conflict", "box_conflict", "copy_conflict")
 
 
 class SuspectLike(Protocol):

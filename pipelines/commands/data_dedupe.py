@@ -16,10 +16,9 @@ SHOWN = 12
 
 def plan(index: Path, out: Path | None, page: Path | None, *, options: Mapping[str, Any]) -> Answer:
     """Write the plan for `index` to `out` (beside the index by default); the index stays as it is."""
-    from inspection.reporting.dedupe_page import write_dedupe_page
-
     from data_checks.dedupe import DedupeOptions, plan_dedupe
     from inspection.data.index import ImageIndex
+    from inspection.reporting.dedupe_page import write_dedupe_page
 
     target = checked_target(out or index.with_suffix(".dedupe.json"), ".json")
     shown = None if page is None else checked_target(page, ".html")
@@ -47,5 +46,7 @@ def plan(index: Path, out: Path | None, page: Path | None, *, options: Mapping[s
         },
         table=Table(("action", "image", "why"), rows[:SHOWN]) if rows else None,
         lines=lines,
-        next=[f"plumbline data apply {index} {target}"] if made.edits.edits else [],
+        next=[f"plumbline data apply {index} {target}"]
+        if made.edits.edits
+        else [f"plumbline data split {index}"],
     )

@@ -16,6 +16,8 @@ def apply_file(index: Path, path: Path) -> Answer:
     from inspection.data.journal import apply_edits, journal_file
 
     edits = edits_in(path, ImageIndex.load(index))
+    if not edits.edits and edits.kind == "dedupe":
+        return _nothing(index, path)
     if not edits.edits:
         raise DataError(f"'{path}' changes nothing: there is nothing to apply")
     changed = apply_edits(index, edits)
@@ -34,6 +36,14 @@ def apply_file(index: Path, path: Path) -> Answer:
             f"Index        {index}: {len(changed.usable())} of {len(changed)} images usable",
         ],
         next=[f"plumbline data revert {index}"],
+    )
+
+
+def _nothing(index: Path, path: Path) -> Answer:
+    """A plan for a clean set is no fault."""
+    return Answer(
+        document={"index": str(index), "kind": "dedupe", "changed": {}},
+        lines=[f"Changed      nothing: '{path}' has no change to make"],
     )
 
 

@@ -9,6 +9,7 @@ from inspection.errors import CheckFailed, ConfigError, UserError
 from pipelines.output import Answer, Table
 
 if TYPE_CHECKING:
+    from data_checks.split_audit import SplitAudit
     from inspection.config import SplitConfig
     from inspection.data.index import ImageIndex
 
@@ -85,9 +86,19 @@ def audit_split_of(index: Path, settings: dict[str, Any]) -> Answer:
         },
         table=Table(("between", "rate", "what was seen"), rows),
         lines=lines,
-        next=[] if not refused else [f"plumbline data dedupe {index} --symmetries"],
+        next=_regrouping(index, found) if refused else [],
         exit_code=CheckFailed.exit_code if refused else 0,
     )
+
+
+def _regrouping(index: Path, found: SplitAudit) -> list[str]:
+    turned = " --symmetries" if any("turned" in pair.causes for pair in found.pairs) else ""
+    plan = index.with_suffix(".dedupe.json")
+    return [
+        f"plumbline data dedupe {index}{turned}",
+        f"plumbline data apply {index} {plan}",
+        f"plumbline data split {index}",
+    ]
 
 
 def split_config(settings: dict[str, Any]) -> SplitConfig:
@@ -112,7 +123,7 @@ def split_config(settings: dict[str, Any]) -> SplitConfig:
 def _notes(index: ImageIndex) -> list[str]:
     if index.frame["group"].isna().all():
         return [
-            "Note         no groups yet: run plumbline data dedupe and apply its plan first, or copies may leak"
+            "Note         nothing is grouped: where plumbline data dedupe finds copies, apply its plan before"
         ]
     return []
 

@@ -143,7 +143,7 @@ def test_the_refusal_names_images_counts_the_rest_and_says_how_to_regroup(tmp_pa
     assert "turned 3.png" not in said
     assert "and 2 more" in said
     assert "5 of them are turned or mirrored copies" in said
-    assert "`plumbline data dedupe --symmetries` and `plumbline data split`" in said
+    assert "run `plumbline data dedupe --symmetries`, apply its plan, and run" in said
     assert "split.keep=false, split.symmetries=true" in said
     found.require(0.7)
 
@@ -155,7 +155,7 @@ def test_upright_copies_are_not_called_turned(tmp_path: Path) -> None:
     assert "turned" not in said
     assert "val/ok/a.png (equal to train/ok/00.png)" in said
     assert "also 1 of 4 test images" in said
-    assert "run `plumbline data dedupe` and" in said
+    assert "run `plumbline data dedupe`, apply its plan, and" in said
 
 
 @pytest.mark.parametrize(

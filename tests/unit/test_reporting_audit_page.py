@@ -195,8 +195,10 @@ def test_a_real_audit_fits_the_page(tmp_path: Path) -> None:
 
 
 def test_every_kind_of_evidence_is_explained(tmp_path: Path) -> None:
+    from data_checks.contradictions import COPY_CONFLICT
     from data_checks.label_audit import MODEL_KINDS
     from data_checks.label_consistency import CONTRADICTED
 
-    assert set(audit_page.KINDS) == {*MODEL_KINDS, *CONTRADICTED, "box_class", "box_mask"}
-    assert audit_page.LOUD == CONTRADICTED
+    other = {COPY_CONFLICT, "box_class", "box_mask"}
+    assert set(audit_page.KINDS) == {*MODEL_KINDS, *CONTRADICTED, *other}
+    assert (*CONTRADICTED, COPY_CONFLICT) == audit_page.LOUD
