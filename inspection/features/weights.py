@@ -30,6 +30,8 @@ Triple = tuple[float, float, float]
 
 FACTS = "facts"
 INCEPTION: Triple = (0.5, 0.5, 0.5)
+IMAGENET: Triple = (0.485, 0.456, 0.406)
+IMAGENET_STD: Triple = (0.229, 0.224, 0.225)
 
 
 @dataclass(frozen=True)

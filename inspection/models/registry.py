@@ -14,6 +14,8 @@ from torch import nn
 from inspection.errors import ConfigError, WeightsError
 from inspection.features.backbone import embedding_size
 from inspection.features.weights import (
+    IMAGENET,
+    IMAGENET_STD,
     INCEPTION,
     Blueprint,
     Triple,
@@ -23,6 +25,7 @@ from inspection.features.weights import (
     read_safetensors,
 )
 from inspection.models.plumbnet import PlumbNet, SurfacePool
+from inspection.models.squeezenet import CHANNELS, squeezenet
 from inspection.models.student import Student
 
 TIMM = "timm:"
@@ -62,6 +65,7 @@ def _plumbnet(channels: tuple[int, ...], residuals: tuple[int, ...]) -> Callable
 STUDENTS: Mapping[str, Callable[[], Body]] = {
     "plumbnet_s": _plumbnet((16, 32, 64, 96), (0, 1, 1)),
     "plumbnet_m": _plumbnet((24, 48, 96, 160), (0, 1, 1)),
+    "squeezenet": lambda: Body(squeezenet(), 2 * CHANNELS, IMAGENET, IMAGENET_STD),
 }
 
 
@@ -111,11 +115,12 @@ def _started(body: Body, architecture: str, weights: str) -> Body:
             f"the hub has no weights of '{architecture}': use 'none' or a student.safetensors"
         )
     file = read_safetensors(Path(weights))
-    # A finished student of ours: only its body is wanted, the classes may be others.
+    # Of a finished student of ours only the body is wanted, the classes may be others.
+    ours = any(name.startswith("body.") for name in file.tensors)
     tensors = {
         name.removeprefix("body."): tensor
         for name, tensor in file.tensors.items()
-        if name.startswith("body.")
+        if name.startswith("body.") or not ours
     }
     load_weights(body.module, WeightsFile(file.name, tensors, file.metadata), architecture)
     licence = file.metadata.get("license") or "not stated"
