@@ -278,16 +278,24 @@ def patches(
 def export(
     index: Index,
     target: Annotated[
-        Path, typer.Argument(help="A .json file (coco), a folder (yolo), a .csv or .parquet file.")
+        Path,
+        typer.Argument(
+            help="A new .json file (coco), folder (yolo), .csv or .parquet file (manifest)."
+        ),
     ],
     to: Annotated[str, typer.Option(help="coco, yolo or manifest.")] = "coco",
     part: Annotated[str | None, typer.Option(help="Only train, val or test.")] = None,
+    images: Annotated[
+        str,
+        typer.Option(help="yolo: link the images into the folder (no room taken), copy, or none."),
+    ] = "link",
+    mask_threshold: Threshold = 128,
     json: Json = False,
 ) -> Answer:
-    """Write usable images' boxes, masks and labels in another tool's format."""
-    from pipelines.commands.data_make import export_index
+    """Write usable images' boxes, masks and labels in another tool's format; counts what it cannot say."""
+    from pipelines.commands.data_export import export_index
 
-    return export_index(index, target, to, part)
+    return export_index(index, target, to, part, images=images, mask_threshold=mask_threshold)
 
 
 @data_app.command()

@@ -1,4 +1,4 @@
-"""`plumbline data patches`, `export` and `view`: what is made from an index."""
+"""`plumbline data patches` and `view`: what is made from an index."""
 
 from __future__ import annotations
 
@@ -7,13 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from inspection.errors import UserError
 from pipelines.commands.target import checked_target
 from pipelines.output import Answer, Table
-from pipelines.settings import nearest
-
-FORMATS = {"coco": (".json",), "yolo": (), "manifest": (".csv", ".parquet")}
-PARTS = ("train", "val", "test")
 
 
 def cut(
@@ -47,32 +42,6 @@ def cut(
         table=Table(("class", "patches"), [(k, str(v)) for k, v in sorted(made.made.items())]),
         lines=lines,
         next=[f"plumbline data view {made.folder / 'index.parquet'}"],
-    )
-
-
-def export_index(index: Path, target: Path, to: str, part: str | None) -> Answer:
-    """Write the usable images of the index, or of one split of it, in another format."""
-    from inspection.data.export import to_yolo, write_coco, write_manifest
-    from inspection.data.index import ImageIndex
-
-    if to not in FORMATS:
-        raise UserError(f"--to {to}: {', '.join(FORMATS)} can be written{nearest(to, FORMATS)}")
-    if part is not None and part not in PARTS:
-        raise UserError(f"--part {part}: give {', '.join(PARTS)}")
-    suffixes = FORMATS[to]
-    if suffixes and target.suffix.lower() not in suffixes:
-        raise UserError(
-            f"'{target}': {to} is written to a file that ends in {' or '.join(suffixes)}"
-        )
-    table = ImageIndex.load(index)
-    chosen = table.usable() if part is None else table.split(part)
-    if part is not None and not len(chosen):
-        raise UserError(f"--part {part}: no image has that split; run plumbline data split first")
-    write = {"coco": write_coco, "yolo": to_yolo, "manifest": write_manifest}[to]
-    write(chosen, target)
-    return Answer(
-        document={"target": str(target), "format": to, "images": len(chosen)},
-        lines=[f"Wrote {len(chosen)} images as {to}: {target}"],
     )
 
 

@@ -12,15 +12,18 @@ import pytest
 import yaml
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from PIL import Image
 
 from inspection.config import ChecksConfig, DataConfig
 from inspection.data.export import (
+    COLUMNS,
+    NAMELESS_MASK,
     to_coco,
     to_manifest,
-    to_yolo,
     write_coco,
     write_manifest,
 )
+from inspection.data.export_yolo import BOX_AS_OUTLINE, NOTHING_DRAWN, PARTS_APART, to_yolo
 from inspection.data.index import ImageIndex
 from inspection.data.ingest import ingest
 from inspection.data.readers.yolo_lines import parse_lines
@@ -126,51 +129,58 @@ def test_coco__real_layouts_come_back(layout: Any, tmp_path: Path) -> None:
     )
 
 
-def exported(index: ImageIndex, folder: Path) -> Path:
-    """YOLO files of the index and the usable images, ready to be read."""
-    to_yolo(index, folder)
-    for path in index.usable().frame["path"]:
-        target = folder / "images" / path.removeprefix("images/")
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(index.root / path, target)
-    return folder
+def boxes_only(index: ImageIndex) -> ImageIndex:
+    return index.with_columns(regions=[[] for _ in range(len(index))])
 
 
 def test_yolo__reads_back_the_boxes(tmp_path: Path) -> None:
-    index = drawn_index(tmp_path / "data")
-    again = said(read(exported(index, tmp_path / "out"), "yolo"), "boxes")
-    wanted = said(index, "boxes")
-    wanted["images/a/both.png"][0].append(box("crack", 20, 20, 30, 30))
-    wanted["images/region.png"][0] = [box("crack", 5, 5, 7, 9)]
-    del wanted["images/good.png"], wanted["images/none.png"]  # no boxes: annotation_missing
-    assert set(again) == set(wanted)
-    for path, (boxes,) in wanted.items():
-        for found, each in zip(again[path][0], boxes, strict=True):
+    index = boxes_only(drawn_index(tmp_path / "data"))
+    to_yolo(index, tmp_path / "out", images="copy")
+    again = {Path(k).name: v for k, v in said(read(tmp_path / "out", "yolo"), "boxes").items()}
+    wanted = {Path(k).name: v for k, v in said(index, "boxes").items() if v[0]}
+    assert set(again) == set(wanted) == {"b.png", "both.png"}  # no boxes: annotation_missing
+    for name, (boxes,) in wanted.items():
+        assert len(boxes) == len(again[name][0])
+        for found, each in zip(again[name][0], boxes, strict=True):
             assert found == pytest.approx(each, abs=1e-3)
+
+
+def test_yolo__with_pixels_anywhere_everything_is_an_outline(tmp_path: Path) -> None:
+    index = drawn_index(tmp_path / "data")
+    written = to_yolo(index, tmp_path / "out", images="copy")
+    found = said(read(tmp_path / "out", "yolo"), "boxes", "regions")
+    assert found["images/unsplit/a/both.png"] == [
+        [],
+        [region("crack", 0, 0, 3, 3), region("dent", 1, 2, 9, 8), region("crack", 20, 20, 30, 30)],
+    ]  # fmt: skip
+    assert written.lost[BOX_AS_OUTLINE] == 2
+    assert written.lost[NOTHING_DRAWN] == 1
+    assert written.objects == {"crack": 3, "dent": 2}
 
 
 def test_yolo__files(tmp_path: Path) -> None:
     to_yolo(drawn_index(tmp_path / "data"), tmp_path / "out")
     files = [p.relative_to(tmp_path / "out").as_posix() for p in sorted((tmp_path / "out").rglob("*.*"))]  # fmt: skip
-    names = ["a/both", "b", "good", "none", "region"]
-    assert files == ["data.yaml", *(f"labels/{name}.txt" for name in names)]
-    assert yaml.safe_load((tmp_path / "out" / "data.yaml").read_text())["names"] == {
-        0: "crack", 1: "dent"
+    names = ["train/good", "unsplit/a/both", "unsplit/b", "unsplit/none", "unsplit/region"]
+    assert files == ["data.yaml", *(f"labels/{name}.txt" for name in names), "train.txt"]
+    assert yaml.safe_load((tmp_path / "out" / "data.yaml").read_text()) == {
+        "train": "train.txt", "names": {0: "crack", 1: "dent"}
     }  # fmt: skip
-    assert (tmp_path / "out" / "labels" / "good.txt").read_text() == ""
+    assert (tmp_path / "out" / "train.txt").read_text() == "./images/train/good.png\n"
+    assert (tmp_path / "out" / "labels" / "train" / "good.txt").read_text() == ""
     assert (tmp_path / "out").stat().st_mode & 0o777 == 0o755
 
 
-def test_yolo__parts_of_one_region_are_boxes_each(tmp_path: Path) -> None:
+def test_yolo__parts_of_one_region_are_outlines_each(tmp_path: Path) -> None:
     mask = np.zeros((HEIGHT, WIDTH), bool)
     mask[1:3, 1:3] = mask[20:24, 30:36] = True
     two = {"label": "dent", "counts": list(Region.of("dent", mask).counts)}
     save(tmp_path / "data" / "x.png", picture(1))
     index = ImageIndex.from_rows(tmp_path / "data", [row("x.png", "dent", regions=[two])])
-    found = read(exported(index, tmp_path / "out"), "yolo").table().to_pylist()[0]["boxes"]
-    assert [pytest.approx(each, abs=1e-3) for each in found] == [
-        box("dent", 1, 1, 3, 3), box("dent", 30, 20, 36, 24)
-    ]  # fmt: skip
+    written = to_yolo(index, tmp_path / "out", images="copy")
+    found = read(tmp_path / "out", "yolo").table().to_pylist()[0]["regions"]
+    assert found == [region("dent", 1, 1, 3, 3), region("dent", 30, 20, 36, 24)]
+    assert written.lost == {PARTS_APART: 1}
 
 
 def test_yolo__names_that_yaml_would_misread(tmp_path: Path) -> None:
@@ -178,7 +188,8 @@ def test_yolo__names_that_yaml_would_misread(tmp_path: Path) -> None:
     rows = [row("a.png", "no", boxes=[box(label, 1, 1, 5, 5) for label in labels])]
     save(tmp_path / "data" / "a.png", picture(1))
     index = ImageIndex.from_rows(tmp_path / "data", rows)
-    found = read(exported(index, tmp_path / "out"), "yolo").table().to_pylist()[0]["boxes"]
+    to_yolo(index, tmp_path / "out", images="copy")
+    found = read(tmp_path / "out", "yolo").table().to_pylist()[0]["boxes"]
     assert [each["label"] for each in found] == ["no", "12", "é: #"]
 
 
@@ -200,7 +211,7 @@ def test_yolo__failure_leaves_nothing(tmp_path: Path, monkeypatch: pytest.Monkey
     def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("inspection.data.export.yaml.safe_dump", full)
+    monkeypatch.setattr("inspection.data.export_yolo.yaml.safe_dump", full)
     with pytest.raises(OSError, match="No space"):
         to_yolo(index, tmp_path / "out")
     assert [p.name for p in tmp_path.iterdir()] == ["data"]
@@ -230,19 +241,21 @@ def test_yolo__any_box_comes_back(
 
 def test_manifest__columns_and_json(tmp_path: Path) -> None:
     frame = to_manifest(drawn_index(tmp_path))
-    assert list(frame.columns) == ["path", "label", "split", "group", "boxes", "regions"]
+    assert list(frame.columns) == list(COLUMNS)
     assert len(frame) == 5
     rows = frame.set_index("path").to_dict("index")
     assert json.loads(rows["images/b.png"]["boxes"]) == [box("dent", 1, 2, 9, 8)]
     assert json.loads(rows["images/region.png"]["regions"]) == [region("crack", 5, 5, 7, 9)]
     good = rows["images/good.png"]
-    assert good == {"label": "fine", "split": "train", "group": "g1", "boxes": "", "regions": ""}
+    assert {name: value for name, value in good.items() if value} == {
+        "label": "fine", "split": "train", "group": "g1"
+    }  # fmt: skip
     assert rows["images/none.png"]["label"] is None
 
 
 def test_manifest__of_nothing(tmp_path: Path) -> None:
     frame = to_manifest(drawn_index(tmp_path).split("test"))
-    assert (len(frame.columns), len(frame)) == (6, 0)
+    assert (len(frame.columns), len(frame)) == (len(COLUMNS), 0)
     assert to_coco(drawn_index(tmp_path).split("test"))["images"] == []
 
 
@@ -252,3 +265,45 @@ def test_manifest__reads_back_the_same(tmp_path: Path) -> None:
     write_manifest(index, tmp_path / "manifest.csv")
     columns = ("label", "boxes", "regions", "split")
     assert said(read(tmp_path, "manifest"), *columns) == said(index, *columns)
+
+
+def test_manifest__half_a_split_is_told(tmp_path: Path) -> None:
+    (note,) = write_manifest(drawn_index(tmp_path), tmp_path / "m.csv").notes
+    assert "3 images have a label and no split" in note
+
+
+def masked_index(root: Path, label: str | None, **more: object) -> ImageIndex:
+    mask = np.zeros((HEIGHT, WIDTH), np.uint8)
+    mask[2:5, 3:9] = mask[20:24, 30:36] = 255
+    save(root / "m.png", Image.fromarray(mask))
+    save(root / "a.jpg", picture(1))
+    return ImageIndex.from_rows(root, [row("a.jpg", label, mask_path="m.png", **more)])
+
+
+def test_mask__without_a_label_is_counted(tmp_path: Path) -> None:
+    written = write_coco(masked_index(tmp_path, None), tmp_path / "all.json")
+    assert (written.objects, written.lost) == ({}, {NAMELESS_MASK: 1})
+
+
+def test_mask__of_class_numbers_is_in_the_regions_already(tmp_path: Path) -> None:
+    index = masked_index(
+        tmp_path, "dent", source="index_masks", regions=[region("dent", 3, 2, 9, 5)]
+    )
+    assert len(to_coco(index)["annotations"]) == 1
+    assert to_manifest(index)["mask_path"].tolist() == [None]
+    assert to_manifest(masked_index(tmp_path, "dent"))["mask_path"].tolist() == ["m.png"]
+
+
+def test_mask__parts_join_the_boxes_that_hold_them(tmp_path: Path) -> None:
+    boxes = [box("dent", 30, 20, 36, 24), box("dent", 3, 2, 9, 5), box("dent", 0, 10, 4, 14)]
+    found = to_coco(masked_index(tmp_path, "dent", boxes=boxes))["annotations"]
+    assert [each["bbox"] for each in found] == [[30, 20, 6, 4], [3, 2, 6, 3], [0, 10, 4, 4]]
+    assert [bool(each["segmentation"]) for each in found] == [True, True, False]
+    assert not any("bbox_derived" in each for each in found)
+
+
+def test_yolo__classes_of_undrawn_images_are_named(tmp_path: Path) -> None:
+    rows = [row(f"{label}.png", label) for label in ("fine", "hidden")]
+    rows.append(row("a.png", "dent", boxes=[box("dent", 1, 1, 5, 5)]))
+    (note,) = to_yolo(ImageIndex.from_rows(tmp_path, rows), tmp_path / "out").notes
+    assert "of 2 classes (fine, hidden)" in note
