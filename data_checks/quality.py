@@ -9,15 +9,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Literal, NamedTuple
 
 import numpy as np
 
+from data_checks.files_there import Stated, stated
 from data_checks.quality_measures import MEASURES, OTHERS, Outlier, blank_images, outliers
 from data_checks.results import CheckResult, limited_rows
-from deploy.edge.decode import read_image
+from deploy.edge.decode import decode, read_bytes
 from deploy.edge.errors import ImageError
 from deploy.edge.quality import ImageQuality, image_quality
 from inspection.config import ChecksConfig
@@ -29,6 +30,7 @@ from inspection.records import Record
 LEAST_IMAGES = 20
 """Fewer do not tell what is usual."""
 QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
+_NO_FAULTS: Mapping[str, str] = MappingProxyType({})
 
 Kind = Literal["all", "camera", "session"]
 
@@ -59,12 +61,16 @@ class GroupSummary(Record):
 
 @dataclass(frozen=True)
 class QualityReport(Record):
-    """What was measured: `images` looked at, summaries by group, images that stand out, files that did not open."""
+    """What was measured: `images` looked at, summaries by group, images that stand out, files that were not.
+
+    `faults` says why, by path: `missing`, `changed` (not what was indexed), or a reason of `ImageError`.
+    """
 
     images: int
     groups: tuple[GroupSummary, ...]
     outliers: tuple[Outlier, ...]
     unreadable: tuple[str, ...] = ()
+    faults: dict[str, str] = field(default_factory=dict)
 
     @property
     def flagged(self) -> tuple[str, ...]:
@@ -74,6 +80,8 @@ class QualityReport(Record):
     @property
     def sentence(self) -> str:
         """The finding in one line."""
+        if not self.images:
+            return "no image was measured"
         if not self.outliers:
             return f"{self.images} images measured, none stands out from its own kind"
         counts = Counter(outlier.measure for outlier in self.outliers)
@@ -83,28 +91,43 @@ class QualityReport(Record):
 
 def measure_quality(index: ImageIndex, checks: ChecksConfig) -> QualityReport:
     """Open every usable image once, with a thread per core, and say which stand out."""
-    return quality_report(index, measure_images(index, checks))
+    found = _looked_at(index, checks)
+    faults = {path: reason for path, reason in found.items() if isinstance(reason, str)}
+    measured = {path: each for path, each in found.items() if not isinstance(each, str)}
+    return quality_report(index, measured, faults)
 
 
 def measure_images(index: ImageIndex, checks: ChecksConfig) -> dict[str, ImageQuality]:
-    """The measures of every usable image that still opens, by path in row order."""
-    usable = index.usable()
-    limit = checks.max_megapixels
-    found = in_order(lambda path: _opened(path, limit), usable.paths)
-    names = [str(path) for path in usable.frame["path"]]
-    pairs = zip(names, track(found, "measuring images", len(names)), strict=True)
-    return {name: quality for name, quality in pairs if quality is not None}
+    """The measures of every usable image that still opens and is what was indexed, by path in row order."""
+    found = _looked_at(index, checks)
+    return {path: each for path, each in found.items() if not isinstance(each, str)}
 
 
-def _opened(path: Path, max_megapixels: float) -> ImageQuality | None:
+def _looked_at(index: ImageIndex, checks: ChecksConfig) -> dict[str, ImageQuality | str]:
+    """Measures, or why there are none, of every usable image."""
+    files, limit = stated(index.usable()), checks.max_megapixels
+    found = in_order(lambda file: _opened(file, limit), list(files.values()))
+    return dict(zip(files, track(found, "measuring images", len(files)), strict=True))
+
+
+def _opened(file: Stated, max_megapixels: float) -> ImageQuality | str:
     try:
-        return image_quality(read_image(path, max_megapixels=max_megapixels).pixels)
-    except ImageError:
-        return None
+        data = read_bytes(file.path, max_megapixels=max_megapixels)
+        file.check(data)
+        return image_quality(decode(data, max_megapixels=max_megapixels).pixels)
+    except ImageError as error:
+        return error.reason
 
 
-def quality_report(index: ImageIndex, measured: Mapping[str, ImageQuality]) -> QualityReport:
-    """Summaries and outliers of what was measured; does not depend on the order of rows."""
+def quality_report(
+    index: ImageIndex,
+    measured: Mapping[str, ImageQuality],
+    faults: Mapping[str, str] = _NO_FAULTS,
+) -> QualityReport:
+    """Summaries and outliers of what was measured; does not depend on the order of rows.
+
+    `faults` says why other images were not measured, by path.
+    """
     frame = index.usable().frame.sort_values("path")
     names = [str(path) for path in frame["path"]]
     images = {name: measured[name] for name in names if name in measured}
@@ -117,7 +140,8 @@ def quality_report(index: ImageIndex, measured: Mapping[str, ImageQuality]) -> Q
     found = [outlier for group in _peers(places) for outlier in _judge(group, images)]
     found.sort(key=lambda outlier: (outlier.path, outlier.measure))
     gone = tuple(name for name in names if name not in measured)
-    return QualityReport(len(images), _summaries(places, images), tuple(found), gone)
+    why = {name: faults[name] for name in gone if name in faults}
+    return QualityReport(len(images), _summaries(places, images), tuple(found), gone, why)
 
 
 class Place(NamedTuple):
@@ -205,11 +229,12 @@ def _check(name: str, advice: str, report: QualityReport) -> CheckResult:
         observed = f"{len(found)} of {report.images} images stand out, such as {found[0].sentence}"
     return CheckResult(
         name=f"quality_{name}",
-        passed=not found,
+        passed=not found and report.images > 0,
         observed=observed,
         limit="like the others of its camera and session",
         advice=advice,
         rows=limited_rows([outlier.path for outlier in found]),
         severity="warning",
         count=len(found),
+        error=None if report.images else "no image was measured",
     )

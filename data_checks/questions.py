@@ -159,7 +159,7 @@ _TABLE: tuple[Question, ...] = (
         "ExpectColumnMeanToBeBetween",
         lambda checks: {"column": "quarantined", "max_value": checks.max_quarantined},
         lambda checks: f"at most {checks.max_quarantined:.0%} quarantined",
-        "repair the files named in the quarantine, or raise checks.max_quarantined",
+        "repair the files named in the quarantine, or raise checks.max_quarantined in a run's config",
         "all",
         told="{:.0%} quarantined",
     ),
@@ -171,10 +171,18 @@ _TABLE: tuple[Question, ...] = (
         "all",
     ),
     _matches(
-        "path_inside_root", "path", INSIDE, "move the file below data.root", "inside data.root"
+        "path_inside_root",
+        "path",
+        INSIDE,
+        "move the file below the image folder",
+        "inside the image folder",
     ),
     _matches(
-        "mask_inside_root", "mask_path", INSIDE, "move the mask below data.root", "inside data.root"
+        "mask_inside_root",
+        "mask_path",
+        INSIDE,
+        "move the mask below the image folder",
+        "inside the image folder",
     ),
     _matches("file_hash", "image_id", SHA256, _READ_AGAIN, "a SHA-256 of the file"),
     _matches("pixel_hash", "pixel_id", SHA256, _READ_AGAIN, "a SHA-256 of the pixels"),
@@ -189,7 +197,7 @@ _TABLE: tuple[Question, ...] = (
         lambda checks: checks.min_side,
         lambda _: None,
         lambda checks: f"at least {checks.min_side} px wide",
-        "drop the image or lower checks.min_side",
+        "drop the image or lower checks.min_side in a run's config",
     ),
     _between(
         "height_enough",
@@ -197,7 +205,7 @@ _TABLE: tuple[Question, ...] = (
         lambda checks: checks.min_side,
         lambda _: None,
         lambda checks: f"at least {checks.min_side} px high",
-        "drop the image or lower checks.min_side",
+        "drop the image or lower checks.min_side in a run's config",
     ),
     _between(
         "size_bounded",
@@ -205,7 +213,7 @@ _TABLE: tuple[Question, ...] = (
         lambda _: None,
         lambda checks: checks.max_megapixels,
         lambda checks: f"at most {checks.max_megapixels:g} megapixels",
-        "cut the image into tiles or raise checks.max_megapixels",
+        "cut the image into tiles or raise checks.max_megapixels in a run's config",
     ),
     _null("label_present", "label", "label the image or remove it from the set", "a label each"),
     Question(
@@ -222,7 +230,7 @@ _TABLE: tuple[Question, ...] = (
         lambda checks: checks.min_images_per_class,
         lambda _: None,
         lambda checks: f"at least {checks.min_images_per_class} usable images per class",
-        "collect more of the class, merge it, or lower checks.min_images_per_class",
+        "collect more of the class, merge it, or lower checks.min_images_per_class in a run's config",
         shows="label",
     ),
     _true(

@@ -14,8 +14,8 @@ from typing import Annotated, Any
 import typer
 
 from inspection.errors import Interrupted, PlumblineError
-from pipelines.data_cli import data_app
-from pipelines.faults import STOPPED_SENTENCE, as_ours
+from pipelines.data_products_cli import data_app
+from pipelines.faults import as_ours, stopped_sentence
 from pipelines.output import Answer, say, say_error, say_usage
 from pipelines.settings import settings_here
 
@@ -145,12 +145,12 @@ def run_command_line(arguments: Sequence[str]) -> int:
     try:
         outcome: Any = app(args=list(arguments), standalone_mode=False, prog_name="plumbline")
         if outcome == Interrupted.exit_code:  # Typer keeps a KeyboardInterrupt to itself
-            raise Interrupted(STOPPED_SENTENCE)
+            raise Interrupted(stopped_sentence(arguments))
         return say(outcome, as_json=as_json) if isinstance(outcome, Answer) else int(outcome or 0)
     except PlumblineError as error:
         return say_error(error, as_json=as_json)
-    except KeyboardInterrupt as error:
-        return say_error(as_ours(error), as_json=as_json)
+    except KeyboardInterrupt:
+        return say_error(Interrupted(stopped_sentence(arguments)), as_json=as_json)
     except Exception as error:
         return _unexpected(error, as_json=as_json)
 

@@ -9,7 +9,20 @@ from typing import Annotated
 
 import typer
 
-from pipelines.data_options import Embeddings, Index, Json, OkClass, Page, Seed, Threshold
+from pipelines.data_options import (
+    Annotations,
+    ClassNames,
+    Embeddings,
+    Force,
+    Index,
+    Json,
+    Kind,
+    LabelPattern,
+    OkClass,
+    Page,
+    Seed,
+    Threshold,
+)
 from pipelines.output import Answer
 
 EPILOG = (
@@ -28,27 +41,16 @@ data_app = typer.Typer(
 def import_(
     source: Annotated[Path, typer.Argument(help="Folder of the images.")],
     out: Annotated[Path, typer.Option(help="The index to write.")] = Path("index.parquet"),
-    kind: Annotated[
-        str | None,
-        typer.Option(
-            help="folder, mask_pairs, voc, coco, yolo, severstal, index_masks, template_pairs or "
-            "manifest (default: what the folder looks like)."
-        ),
-    ] = None,
+    kind: Kind = None,
     ok_class: OkClass = None,
-    label_pattern: Annotated[
-        str | None, typer.Option(help="Regular expression with one group for the label.")
-    ] = None,
-    annotations: Annotated[
-        Path | None, typer.Option(help="The annotation file below the folder.")
-    ] = None,
-    class_name: Annotated[
-        list[str] | None, typer.Option(help="NUMBER=NAME, for formats that have numbers only.")
-    ] = None,
+    label_pattern: LabelPattern = None,
+    annotations: Annotations = None,
+    class_name: ClassNames = None,
     mask_threshold: Threshold = 128,
     edits: Annotated[
         list[Path] | None, typer.Option(help="Edits or decisions to apply at once, in order.")
     ] = None,
+    force: Force = False,
     json: Json = False,
 ) -> Answer:
     """Read a folder of images in any of nine formats into an index; bad files are set aside with a reason."""
@@ -66,6 +68,7 @@ def import_(
         },
         class_names=class_name or [],
         edits=edits or [],
+        force=force,
     )
 
 
@@ -82,12 +85,13 @@ def check(
         bool, typer.Option("--quality/--no-quality", help="Also measure every image.")
     ] = True,
     page: Page = None,
+    force: Force = False,
     json: Json = False,
 ) -> Answer:
     """Ask the gate's questions, measure image quality, compare with a profile; exit code 3 when refused."""
     from pipelines.commands.data_check import check_index
 
-    return check_index(index, profile, write_profile, quality=quality, page=page)
+    return check_index(index, profile, write_profile, quality=quality, page=page, force=force)
 
 
 @data_app.command()
@@ -106,6 +110,7 @@ def dedupe(
     ] = 20.0,
     mask_threshold: Threshold = 128,
     page: Page = None,
+    force: Force = False,
     json: Json = False,
 ) -> Answer:
     """Plan which copies to drop, which images to keep together, and which contradict each other."""
@@ -115,6 +120,7 @@ def dedupe(
         index,
         out,
         page,
+        force=force,
         options={
             "radius": radius,
             "symmetries": symmetries,
@@ -187,6 +193,7 @@ def embed(
         bool, typer.Option("--pad-same", help="For weights that come from TensorFlow.")
     ] = False,
     seed: Seed = 7,
+    force: Force = False,
     json: Json = False,
 ) -> Answer:
     """Vectors of every image from a frozen network, for audit and split --compare (extra: pipeline)."""
@@ -199,7 +206,7 @@ def embed(
         "image_size": image_size,
         "pad_same": pad_same,
     }
-    return embed_index(index, out, teacher, seed=seed, settings=settings_here())
+    return embed_index(index, out, teacher, seed=seed, settings=settings_here(), force=force)
 
 
 @data_app.command()
@@ -209,12 +216,13 @@ def audit(
     out: Annotated[Path | None, typer.Option(help="Write the queue (JSON).")] = None,
     page: Page = None,
     seed: Seed = 7,
+    force: Force = False,
     json: Json = False,
 ) -> Answer:
     """Which labels, boxes and masks are probably wrong, the costliest first."""
     from pipelines.commands.data_audit import audit_index
 
-    return audit_index(index, embeddings, out, page, seed=seed)
+    return audit_index(index, embeddings, out, page, seed=seed, force=force)
 
 
 @data_app.command()
@@ -235,78 +243,3 @@ def revert(index: Index, json: Json = False) -> Answer:
     from pipelines.commands.data_edits import revert_last
 
     return revert_last(index)
-
-
-@data_app.command()
-def patches(
-    index: Index,
-    target: Annotated[Path, typer.Argument(help="Folder for the patches.")],
-    size: Annotated[int, typer.Option(help="Side of a patch file in pixels.")] = 128,
-    context: Annotated[float, typer.Option(help="Surroundings, in sides of the defect.")] = 0.5,
-    per_image: Annotated[int, typer.Option(help="At most so many from one image.")] = 20,
-    min_area: Annotated[float, typer.Option(help="Smallest defect in pixels.")] = 4.0,
-    ok_class: OkClass = None,
-    ok_per_image: Annotated[int, typer.Option(help="Patches without a defect per image.")] = 0,
-    mask_threshold: Threshold = 128,
-    seed: Seed = 7,
-    pictures: Annotated[
-        Path | None, typer.Option(help="Also write the images with all marks drawn, here.")
-    ] = None,
-    json: Json = False,
-) -> Answer:
-    """Cut a square patch around every defect; each stays in the group of its image."""
-    from pipelines.commands.data_make import cut
-
-    return cut(
-        index,
-        target,
-        pictures,
-        seed=seed,
-        options={
-            "size": size,
-            "context": context,
-            "max_per_image": per_image,
-            "min_area": min_area,
-            "ok_class": ok_class,
-            "ok_per_image": ok_per_image,
-            "mask_threshold": mask_threshold,
-        },
-    )
-
-
-@data_app.command()
-def export(
-    index: Index,
-    target: Annotated[
-        Path,
-        typer.Argument(
-            help="A new .json file (coco), folder (yolo), .csv or .parquet file (manifest)."
-        ),
-    ],
-    to: Annotated[str, typer.Option(help="coco, yolo or manifest.")] = "coco",
-    part: Annotated[str | None, typer.Option(help="Only train, val or test.")] = None,
-    images: Annotated[
-        str,
-        typer.Option(help="yolo: link the images into the folder (no room taken), copy, or none."),
-    ] = "link",
-    mask_threshold: Threshold = 128,
-    json: Json = False,
-) -> Answer:
-    """Write usable images' boxes, masks and labels in another tool's format; counts what it cannot say."""
-    from pipelines.commands.data_export import export_index
-
-    return export_index(index, target, to, part, images=images, mask_threshold=mask_threshold)
-
-
-@data_app.command()
-def view(
-    index: Index,
-    page: Annotated[Path, typer.Option("--page", help="The page to write.")] = Path("view.html"),
-    open_it: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
-    mask_threshold: Threshold = 128,
-    json: Json = False,
-) -> Answer:
-    """One offline page with every image, its marks, and filters by class, split and fault."""
-    from pipelines.commands.data_make import view_index
-
-    return view_index(index, page, open_it=open_it, mask_threshold=mask_threshold)

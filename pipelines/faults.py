@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from inspection.errors import Interrupted, PlumblineError, UserError
 
 DISK = {
     errno.ENOSPC: "free some space, or set PLUMBLINE_STORE to a larger disk",
     errno.EDQUOT: "raise the quota, or set PLUMBLINE_STORE to another disk",
-    errno.EROFS: "set PLUMBLINE_STORE to a folder that can be written",
-    errno.EACCES: "give yourself the right, or set PLUMBLINE_STORE to your own folder",
-    errno.EPERM: "give yourself the right, or set PLUMBLINE_STORE to your own folder",
+    errno.EROFS: "give a place that can be written (of the store: PLUMBLINE_STORE)",
+    errno.EACCES: "give yourself the right, or another place (of the store: PLUMBLINE_STORE)",
+    errno.EPERM: "give yourself the right, or another place (of the store: PLUMBLINE_STORE)",
+    errno.ENAMETOOLONG: "give a shorter name",
 }
 WORDS = {
     "disk is full": errno.ENOSPC,
@@ -23,6 +24,12 @@ WORDS = {
 STOPPED = ("RunInterruptedException", "RunStoppedException", "KeyboardInterrupt")
 """ZenML's names for SIGTERM and SIGINT, by name: importing ZenML takes a second."""
 STOPPED_SENTENCE = "stopped by a signal; run it again: finished steps are not repeated"
+STOPPED_DATA = "stopped by a signal; no file is half-written: run it again"
+STOPPED_KEEPS = {
+    "import": "stopped by a signal; run it again: of a large set, what was read is kept",
+    "embed": "stopped by a signal; run it again: finished vectors are kept in the store",
+}
+"""Commands of `plumbline data` that go on where they were."""
 
 
 def as_ours(error: BaseException) -> PlumblineError:
@@ -39,6 +46,14 @@ def as_ours(error: BaseException) -> PlumblineError:
     return PlumblineError(
         f"{_first_line(error)} (a fault in Plumbline: PLUMBLINE_DEBUG=1 shows where)"
     )
+
+
+def stopped_sentence(arguments: Sequence[str]) -> str:
+    """What a signal costs, which each command answers for itself."""
+    words = [word for word in arguments if not word.startswith("-")]
+    if words[:1] != ["data"]:
+        return STOPPED_SENTENCE
+    return STOPPED_KEEPS.get(words[1] if len(words) > 1 else "", STOPPED_DATA)
 
 
 def sentence_of(error: BaseException) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shlex
 import shutil
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -36,6 +37,11 @@ class Answer:
     table: Table | None = None
     next: Sequence[str] = field(default=())
     exit_code: int = 0
+
+
+def data_command(*words: object) -> str:
+    """`plumbline data …` as a user can type it, names with blanks in quotes."""
+    return shlex.join(["plumbline", "data", *map(str, words)])
 
 
 def say(answer: Answer, *, as_json: bool) -> int:
@@ -103,5 +109,15 @@ def _print_table(table: Table) -> None:
         drawn.add_row(*row)
     # Names are there to be copied: only the last column, of sentences, is ever wrapped.
     shown = shutil.get_terminal_size().columns if sys.stdout.isatty() else fixed + widths[-1]
-    console = Console(highlight=False, markup=False, width=max(shown, fixed + SENTENCE))
-    console.print(drawn)
+    console = Console(
+        highlight=False,
+        markup=False,
+        width=max(shown, fixed + SENTENCE),
+        # Rich's own reading of NO_COLOR leaves bold letters in.
+        color_system=None if os.environ.get("NO_COLOR") else "auto",
+        force_terminal=False if os.environ.get("NO_COLOR") else None,
+    )
+    with console.capture() as drawing:
+        console.print(drawn)
+    for line in drawing.get().splitlines():
+        print(line.rstrip())

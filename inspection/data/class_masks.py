@@ -55,7 +55,7 @@ def class_regions(numbers: Numbers, names: Mapping[int, str]) -> list[Region]:
         known = ", ".join(map(str, sorted(names)))
         raise ShapeError(
             "mask_class_unknown",
-            f"class {unknown[0]} has no name, data.class_names has {known}: add it or mend the mask",
+            f"class {unknown[0]} has no name, --class-name (data.class_names) has {known}: add it or mend the mask",
         )
     if VOID in present and not classes and VOID not in names:
         raise ShapeError(

@@ -108,14 +108,27 @@ class ImageIndex:
     def load(cls, path: Path) -> ImageIndex:
         """Read what `save` wrote; DataError for anything else."""
         if not path.is_file():
-            raise DataError(f"image index '{path}' does not exist: run the step that writes it")
+            raise DataError(
+                f"image index '{path}' does not exist: plumbline data import writes one"
+            )
         try:
             table = pq.read_table(path)
             root = (table.schema.metadata or {})[b"plumbline.root"].decode()
-            return cls(Path(root), _frame(table.cast(SCHEMA)))
-        except (pa.ArrowException, OSError, KeyError, ValueError) as error:
+        except KeyError as error:
             raise DataError(
-                f"'{path}' is no image index, or damaged ({_first_line(error)}): write it again"
+                f"'{path}' is no image index, but another Parquet file: plumbline data import writes one"
+            ) from error
+        except (pa.ArrowException, OSError, ValueError) as error:
+            raise DataError(
+                f"'{path}' is no image index, or damaged ({_first_line(error)}): "
+                "plumbline data import writes one"
+            ) from error
+        _check_version(path, table.column_names)
+        try:
+            return cls(Path(root), _frame(table.cast(SCHEMA)))
+        except (pa.ArrowException, ValueError) as error:
+            raise DataError(
+                f"'{path}' is a damaged image index ({_first_line(error)}): import the images again"
             ) from error
 
     def save(self, path: Path) -> None:
@@ -182,6 +195,22 @@ class ImageIndex:
 
     def __len__(self) -> int:
         return len(self.frame)
+
+
+def _check_version(path: Path, columns: list[str]) -> None:
+    """DataError that names the difference when another version of Plumbline wrote the index."""
+    if tuple(columns) == COLUMNS:
+        return
+    without, more = sorted(set(COLUMNS) - set(columns)), sorted(set(columns) - set(COLUMNS))
+    said = [
+        f"{word} {', '.join(names[:3])}{' …' * (len(names) > 3)}"
+        for word, names in (("without", without), ("with", more))
+        if names
+    ]
+    raise DataError(
+        f"'{path}' is an index of another version ({'; '.join(said) or 'columns in another order'}): "
+        "import the images again"
+    )
 
 
 def _first_line(error: Exception) -> str:

@@ -200,7 +200,13 @@ def _class_facts(
     largest = max(regions, key=lambda region: region.area, default=None)
     label = largest.label if largest else config.ok_class
     if label is None:
-        return facts, ["label_missing: the mask is empty, and data.ok_class is not set"], None
+        return (
+            facts,
+            [
+                "label_missing: the mask is empty, and no ok class is given (--ok-class, data.ok_class)"
+            ],
+            None,
+        )
     source = "mask" if largest else "mask_empty"
     return facts | {"label": label, "label_source": source}, [], None
 

@@ -38,6 +38,8 @@ __all__ = ["PatchOptions", "PatchReport", "cut_patches"]
 KIND = "patches"
 LISTING = "patches.json"
 INDEX = "index.parquet"
+GONE = ("missing", "unreadable", "changed_since_import")
+"""Reasons of files that are not there any more, or not as they were."""
 INHERITED = ("split", "camera", "line", "session", "captured_at")
 
 
@@ -63,7 +65,7 @@ def cut_patches(
             for patch in _written(plan, index.root, aside, folders, options, counts)
         ]
         if not made:
-            raise DataError(f"patches: nothing to cut ({_reasons(counts)}); check the annotations")
+            raise DataError(f"patches: nothing to cut ({_reasons(counts)}); {_remedy(counts)}")
         ImageIndex.from_rows(place, [row for row, _ in made]).save(aside / INDEX)
         facts = {"options": dataclasses.asdict(options), "seed": seed, "source": index.digest()}
         write_listing(aside, LISTING, KIND, {**facts, "patches": [told for _, told in made]})
@@ -81,6 +83,19 @@ def windows_in(folder: Path) -> dict[str, list[Window]]:
 def _reasons(counts: Counts) -> str:
     found = {**counts.skipped, "too_small": counts.too_small, "no_room": counts.no_room}
     return ", ".join(f"{name} {count}" for name, count in found.items() if count) or "no images"
+
+
+def _remedy(counts: Counts) -> str:
+    """What helps when nothing was cut: files that are gone are no fault of the annotations."""
+    gone = sum(
+        count for name, count in counts.skipped.items() if name.removeprefix("mask_") in GONE
+    )
+    if gone:
+        return f"{gone} images or masks are not what was read: put the files back, or import the images again"
+    drawn = counts.too_small or counts.skipped.keys() - {"nothing_drawn", "sound", "quarantined"}
+    if counts.skipped["nothing_drawn"] and not drawn:
+        return "patches need boxes, regions or masks, and these images have none"
+    return "check the annotations"
 
 
 def _report(place: Path, counts: Counts) -> PatchReport:

@@ -36,6 +36,8 @@ from inspection.reporting.wording import count, percent, plain
 SHOWN = 600
 """Images on one page: an evening's work."""
 
+KIND = "Label audit"
+
 KINDS = {
     "label_conflict": "The same pixels exist under another label. One of the two is wrong.",
     "box_conflict": "The same pixels exist with other boxes.",
@@ -102,7 +104,7 @@ def render_audit_page(
     sections = [_queue(audit, index), _evidence(audit)]
     title = f"{name} · Plumbline label audit"
     top = _top(audit, name, created)
-    return page(title, "Label audit", created, top, sections, extra="audit")
+    return page(title, KIND, created, top, sections, extra="audit")
 
 
 def _top(audit: AuditLike, name: str, created: datetime) -> Html:

@@ -33,6 +33,8 @@ from inspection.reporting.wording import count
 SHOTS = 60
 """Pairs of a kind that are shown: enough to judge the plan by."""
 
+KIND = "Duplicates"
+
 KINDS = {
     "conflict": (
         "Contradictions",
@@ -99,7 +101,7 @@ def render_dedupe_page(
     top = heading(title, stamp(created), kind, headline, plan.sentence, figures)
     pictures = Pictures(index)
     sections = [_section(k, found, pictures) for k, found in by_kind.items() if found]
-    return page(f"{title} · Plumbline duplicates", "Duplicates", created, top, sections)
+    return page(f"{title} · Plumbline duplicates", KIND, created, top, sections)
 
 
 def _section(kind: str, found: Sequence[PlannedLike], pictures: Pictures) -> Section:

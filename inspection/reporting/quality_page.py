@@ -34,6 +34,7 @@ from inspection.reporting.thumbnails import Pictures
 from inspection.reporting.top import heading
 from inspection.reporting.wording import count, number, percent, plain
 
+KIND = "Image quality"
 SHOTS = 120
 """Pictures of images that stand out; the report as JSON has all."""
 GROUPS = 24
@@ -122,7 +123,7 @@ def render_quality_page(
         sections += [_distributions(report.groups), _medians(report.groups)]
     if report.unreadable:
         sections.append(_unreadable(report.unreadable))
-    return page(f"{title} · Plumbline image quality", "Image quality", created, top, sections)
+    return page(f"{title} · Plumbline image quality", KIND, created, top, sections)
 
 
 def _figures(report: Quality) -> Html:
@@ -281,6 +282,6 @@ def _unreadable(names: Sequence[str]) -> Section:
     shown = [tag("li", path(name)) for name in names[:UNREADABLE_NAMED]]
     left = len(names) - len(shown)
     more = tag("p", f"and {left:,} more", class_="note") if left else None
-    lead = f"{count(len(names), 'file')} no longer opened: read the images again."
+    lead = f"{count(len(names), 'file')} missing, damaged, or no longer what was read: read the images again."
     body = card(tag("ul", *shown, class_="offenders"), more)
     return Section("unreadable", "Unreadable", "Unreadable files", lead, body)

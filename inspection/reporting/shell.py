@@ -13,7 +13,7 @@ from datetime import datetime
 from importlib import resources
 
 from inspection.reporting.blocks import Section
-from inspection.reporting.markup import Html, join, tag
+from inspection.reporting.markup import Html, join, tag, text
 
 LOGO = Html(
     '<svg class="logo" viewBox="0 0 24 24" aria-hidden="true">'
@@ -45,15 +45,23 @@ def page(
         Html('<dialog class="lightbox" aria-label="Picture, large"></dialog>'),
         *(Html(f"<script>{script}</script>") for script in scripts),
     )
-    return f'<!doctype html>\n<html lang="en">\n{head(title, style, scripts)}\n{body}\n</html>\n'
+    return (
+        f'<!doctype html>\n<html lang="en">\n{head(title, kind, style, scripts)}\n{body}\n</html>\n'
+    )
 
 
-def head(title: str, style: str, scripts: Sequence[str]) -> Html:
+def generator(kind: str) -> Html:
+    """What a page of this kind says of its origin, near its beginning: commands replace only their own pages."""
+    return Html(f'<meta name="generator" content="Plumbline, {text(kind)}">')
+
+
+def head(title: str, kind: str, style: str, scripts: Sequence[str]) -> Html:
     """The head of an offline page: nothing is loaded, and nothing runs but these scripts."""
     return tag(
         "head",
         Html('<meta charset="utf-8">'),
         tag("meta", http_equiv="Content-Security-Policy", content=_policy(scripts)),
+        generator(kind),
         Html('<meta name="viewport" content="width=device-width, initial-scale=1">'),
         Html('<meta name="color-scheme" content="light dark">'),
         Html('<meta name="referrer" content="no-referrer">'),

@@ -26,6 +26,7 @@ from inspection.reporting.shell import LOGO, asset, head
 from inspection.reporting.view_data import as_script, fact_columns, filter_columns, row_faults
 from inspection.reporting.view_pictures import Small, small_pictures
 
+KIND = "All images"
 BLOCK = 250
 """Pictures in one script element: the page shows those it has while the rest is still being read."""
 PARTS = ("view_data.js", "view_grid.js", "view_page.js")
@@ -90,7 +91,8 @@ def _page(
     pictures = [base64.b64encode(each.jpeg).decode() for each in small]
     known: dict[str, Any] = filter_columns(rows, small, faults)
     known |= {"sizes": [len(each) for each in pictures], "block": BLOCK}
-    yield f'<!doctype html>\n<html lang="en">\n{head(title, asset("view.css"), [script])}\n<body>\n{_body(title)}\n'
+    top = head(title, KIND, asset("view.css"), [script])
+    yield f'<!doctype html>\n<html lang="en">\n{top}\n<body>\n{_body(title)}\n'
     yield _block("application/json", "data", as_script(known))
     yield f"<script>{script}</script>\n"
     for number, first in enumerate(range(0, len(pictures), BLOCK)):

@@ -5,24 +5,40 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pipelines.commands.target import checked_target
-from pipelines.output import Answer, Table
+from pipelines.commands.target import (
+    checked_target,
+    has_keys,
+    outside_images,
+    page_target,
+    replaceable,
+)
+from pipelines.output import Answer, Table, data_command
 
 SHOWN = 15
 
 
 def audit_index(
-    index: Path, embeddings: Path | None, out: Path | None, page: Path | None, *, seed: int
+    index: Path,
+    embeddings: Path | None,
+    out: Path | None,
+    page: Path | None,
+    *,
+    seed: int,
+    force: bool = False,
 ) -> Answer:
     """Rank what contradicts itself; with embeddings also what a model that never saw the label disbelieves."""
     from data_checks.embeddings import load_embeddings
     from data_checks.label_audit import audit_labels
     from inspection.data.index import ImageIndex
-    from inspection.reporting.audit_page import write_audit_page
+    from inspection.reporting.audit_page import KIND, write_audit_page
 
     target = None if out is None else checked_target(out, ".json")
-    shown = None if page is None else checked_target(page, ".html")
     table = ImageIndex.load(index)
+    if target is not None:
+        outside_images(target, table.root)
+        own = has_keys(target, "queue", "judged")
+        replaceable(target, own=own, force=force, why="is no queue of an audit")
+    shown = None if page is None else page_target(page, table.root, KIND, force=force)
     vectors = None if embeddings is None else load_embeddings(embeddings, table)
     found = audit_labels(table, vectors, seed=seed)
     if target is not None:
@@ -36,7 +52,12 @@ def audit_index(
     written = [("Queue", target), ("Page", shown)]
     lines = [found.sentence, *(f"Note         {note}" for note in found.notes)]
     lines += [f"{name:<12} {path}" for name, path in written if path is not None]
-    following = [] if shown else [f"plumbline data audit {index} --page audit.html"]
+    following = []
+    if found.queue and shown is None:
+        following = [data_command("audit", index, "--page", "audit.html")]
+    elif found.queue:
+        # The page makes this file, when somebody has decided.
+        following = [data_command("apply", index, "decisions.json")]
     return Answer(
         document={
             "images": found.images,
@@ -53,5 +74,5 @@ def audit_index(
         },
         table=Table(("score", "image", "label", "rather", "why"), rows) if rows else None,
         lines=lines,
-        next=[*following, f"plumbline data apply {index} decisions.json"],
+        next=following,
     )

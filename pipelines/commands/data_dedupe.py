@@ -7,22 +7,38 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pipelines.commands.target import checked_target
-from pipelines.output import Answer, Table
+from pipelines.commands.target import (
+    checked_target,
+    has_keys,
+    outside_images,
+    page_target,
+    replaceable,
+)
+from pipelines.output import Answer, Table, data_command
 
 SHOWN = 12
 """Decisions listed in the terminal; the plan and the page have all of them."""
 
 
-def plan(index: Path, out: Path | None, page: Path | None, *, options: Mapping[str, Any]) -> Answer:
+def plan(
+    index: Path,
+    out: Path | None,
+    page: Path | None,
+    *,
+    options: Mapping[str, Any],
+    force: bool = False,
+) -> Answer:
     """Write the plan for `index` to `out` (beside the index by default); the index stays as it is."""
     from data_checks.dedupe import DedupeOptions, plan_dedupe
     from inspection.data.index import ImageIndex
-    from inspection.reporting.dedupe_page import write_dedupe_page
+    from inspection.reporting.dedupe_page import KIND, write_dedupe_page
 
     target = checked_target(out or index.with_suffix(".dedupe.json"), ".json")
-    shown = None if page is None else checked_target(page, ".html")
     table = ImageIndex.load(index)
+    outside_images(target, table.root)
+    own = has_keys(target, "planned", "search")
+    replaceable(target, own=own, force=force, why="is no plan of dedupe's")
+    shown = None if page is None else page_target(page, table.root, KIND, force=force)
     made = plan_dedupe(table, DedupeOptions(**options))
     made.save(target)
     if shown is not None:
@@ -46,7 +62,9 @@ def plan(index: Path, out: Path | None, page: Path | None, *, options: Mapping[s
         },
         table=Table(("action", "image", "why"), rows[:SHOWN]) if rows else None,
         lines=lines,
-        next=[f"plumbline data apply {index} {target}"]
-        if made.edits.edits
-        else [f"plumbline data split {index}"],
+        next=[
+            data_command("apply", index, target)
+            if made.edits.edits
+            else data_command("split", index)
+        ],
     )

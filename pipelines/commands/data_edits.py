@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from inspection.errors import DataError
-from pipelines.output import Answer
+from pipelines.output import Answer, data_command
 
 
 def apply_file(index: Path, path: Path) -> Answer:
@@ -35,7 +35,7 @@ def apply_file(index: Path, path: Path) -> Answer:
             f"Changed      {told}",
             f"Index        {index}: {len(changed.usable())} of {len(changed)} images usable",
         ],
-        next=[f"plumbline data revert {index}"],
+        next=[data_command("revert", index)],
     )
 
 
@@ -62,5 +62,5 @@ def revert_last(index: Path) -> Answer:
             f"Taken back   {told} ({edits.kind})",
             f"Index        {index}: {len(restored.usable())} of {len(restored)} images usable",
         ],
-        next=[f"plumbline data revert {index}"] if left else [f"plumbline data check {index}"],
+        next=[data_command("revert", index)] if left else [data_command("check", index)],
     )

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from inspection.errors import CheckFailed, ConfigError, UserError
-from pipelines.output import Answer, Table
+from pipelines.data_options import option_faults
+from pipelines.output import Answer, Table, data_command
 
 if TYPE_CHECKING:
     from data_checks.split_audit import SplitAudit
@@ -53,7 +54,7 @@ def split_index(
         document=document,
         table=_table(after),
         lines=[*lines, f"Index        {index}"],
-        next=[f"plumbline data split {index} --audit", f"plumbline data revert {index}"],
+        next=[data_command("split", index, "--audit"), data_command("revert", index)],
     )
 
 
@@ -92,12 +93,12 @@ def audit_split_of(index: Path, settings: dict[str, Any]) -> Answer:
 
 
 def _regrouping(index: Path, found: SplitAudit) -> list[str]:
-    turned = " --symmetries" if any("turned" in pair.causes for pair in found.pairs) else ""
+    turned = ["--symmetries"] if any("turned" in pair.causes for pair in found.pairs) else []
     plan = index.with_suffix(".dedupe.json")
     return [
-        f"plumbline data dedupe {index}{turned}",
-        f"plumbline data apply {index} {plan}",
-        f"plumbline data split {index}",
+        data_command("dedupe", index, *turned),
+        data_command("apply", index, plan),
+        data_command("split", index),
     ]
 
 
@@ -113,8 +114,7 @@ def split_config(settings: dict[str, Any]) -> SplitConfig:
             {"name": "split", "data": {"kind": "synthetic"}, "split": settings}
         )
     except ValidationError as error:
-        said = [f"--{str(f['loc'][-1]).replace('_', '-')}: {f['msg']}" for f in error.errors()]
-        raise ConfigError(said) from error
+        raise ConfigError(option_faults(error, sections=1)) from error
     if faults := list(contradictions(config)):
         raise ConfigError(faults)
     return config.split

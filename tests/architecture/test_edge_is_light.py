@@ -87,12 +87,12 @@ sys.path.insert(0, {str(root)!r})
 rng = np.random.default_rng(0)
 for label in ("ok", "scratch"):
     for i in range(8):
-        os.makedirs(label, exist_ok=True)
+        os.makedirs(f"images/{{label}}", exist_ok=True)
         grain = cv2.GaussianBlur(rng.normal(0, 30, (80, 80)), (0, 0), 1.5)
-        cv2.imwrite(f"{{label}}/{{i}}.png", np.clip(120 + 3 * grain, 0, 255).astype(np.uint8))
+        cv2.imwrite(f"images/{{label}}/{{i}}.png", np.clip(120 + 3 * grain, 0, 255).astype(np.uint8))
 from pipelines.cli import run_command_line
 for line in (
-    "import . --kind folder --out work/i.parquet",
+    "import images --kind folder --out work/i.parquet",
     "check work/i.parquet --page work/q.html --write-profile work/p.json",
     "check work/i.parquet --profile work/p.json",
     "dedupe work/i.parquet --symmetries --page work/d.html",

@@ -10,6 +10,8 @@ import pytest
 
 from data_checks.contradictions import quarantine_contradictions
 from data_checks.expectations import ask
+from data_checks.files_there import FILE_CHECKS, check_files
+from data_checks.quality import measure_quality
 from data_checks.questions import CHECKS
 from inspection.config import ChecksConfig
 from inspection.data.index import ImageIndex
@@ -143,6 +145,36 @@ def test_contradictions_in_quarantine__no_longer_fail(clean: ImageIndex) -> None
     (result,) = ask(quarantine_contradictions(torn), ChecksConfig(), ["label_agreed"])
 
     assert result.passed
+
+
+def _replace_by_a_folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+PLANTED_FILES: dict[str, Callable[[Path], object]] = {
+    "files_there": lambda path: path.unlink(),
+    "files_readable": _replace_by_a_folder,
+    "files_unchanged": lambda path: path.write_bytes(path.read_bytes() + b" "),
+}
+
+
+def test_every_check_of_files__has_a_planted_fault() -> None:
+    assert set(PLANTED_FILES) == set(FILE_CHECKS)
+
+
+@pytest.mark.parametrize("name", FILE_CHECKS)
+def test_check_of_files__fails_on_its_own_fault_alone(tmp_path: Path, name: str) -> None:
+    index = clean_index(tmp_path, per_class=2)
+    before = check_files(index, measure_quality(index, ChecksConfig()).faults)
+    PLANTED_FILES[name](tmp_path / FIRST)
+    after = check_files(index, measure_quality(index, ChecksConfig()).faults)
+
+    assert all(result.passed for result in before)
+    (failed,) = (result for result in after if not result.passed)
+    assert (failed.name, failed.rows, failed.severity) == (name, (FIRST,), "critical")
+    assert failed.advice
+    assert failed.limit in failed.sentence
 
 
 def test_real_folder__is_not_needed(clean: ImageIndex, tmp_path: Path) -> None:

@@ -94,7 +94,7 @@ def test_hostile_names__stay_text(index: ImageIndex, report: QualityReport) -> N
     assert drawn(gone, index).tags["img"] == 2
     assert "\u202e" not in found.text
     assert "onerror=alert(1)" in found.text
-    assert "1 file no longer opened" in found.text
+    assert "1 file missing, damaged, or no longer what was read" in found.text
 
 
 def test_even_set__says_so(index: ImageIndex, report: QualityReport) -> None:

@@ -172,7 +172,7 @@ def _item(
 def _entry_fault(path: Path | None, entries: list[Entry]) -> Fault | None:
     name = shown(entries[0].file_name)
     if leads_out(entries[0].file_name):
-        return "path_escapes_root", f"{name} leads outside data.root: name a place below it"
+        return "path_escapes_root", f"{name} leads outside the image folder: name a place below it"
     if path is None:
         sentence = f"{name} is listed and not there: add it or remove its entry"
         return "label_without_image", sentence

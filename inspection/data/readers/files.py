@@ -75,9 +75,17 @@ def _linked(path: Path) -> Fault:
 
 
 def _walk(folder: Path) -> Iterator[Path]:
-    for place, folders, files in os.walk(folder):
+    for place, folders, files in os.walk(folder, onerror=_closed):
         folders[:] = [name for name in folders if not name.startswith(".")]
         yield from (Path(place) / name for name in files if not name.startswith("."))
+
+
+def _closed(error: OSError) -> None:
+    """A folder that may not be listed is not an empty one."""
+    where = shown(str(error.filename))
+    raise DataError(
+        f"data.root: folder {where} cannot be read ({error.strerror}): change its permissions"
+    ) from error
 
 
 def relative(path: Path, root: Path) -> str:

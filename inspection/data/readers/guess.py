@@ -6,17 +6,23 @@ content (a folder of masks of class numbers looks like VOC without XML): the kin
 
 from __future__ import annotations
 
+import codecs
 import itertools
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from inspection.data.readers.base import IMAGE_SUFFIXES
 from inspection.data.readers.files import checked_root
+from inspection.data.readers.stated import one_line, shown
 from inspection.errors import DataError
 
 LOOKED_AT = 5_000
 """Files after which a layout has shown itself."""
 HEAD = 16_384
+WITHOUT_FILE = ("folder", "mask_pairs", "index_masks")
+"""Kinds that take everything from the names of files: an annotation file beside them is not looked at."""
+TOLD = 5
+"""Files that are passed over and named."""
 
 Names = list[Path]
 
@@ -32,6 +38,38 @@ def guess_kind(root: Path) -> str:
     raise DataError(
         f"'{root}' does not look like any layout that is known: name it with --kind ({', '.join(LAYOUTS)})"
     )
+
+
+def passed_over(root: Path, kind: str) -> list[str]:
+    """A sentence about each file that looks like annotations where `kind` reads none, and why it tells nothing."""
+    if kind not in WITHOUT_FILE:
+        return []
+    places = [root, *(root / name for name in ("annotations", "labels"))]
+    files = [path for place in places if place.is_dir() for path in sorted(place.iterdir())]
+    found = [path for path in files if path.suffix.lower() in (".json", ".csv", ".tsv")]
+    said = [
+        f"{shown(path.relative_to(root).as_posix())} looks like an annotation file and was not used: {_why(path)}"
+        for path in found[:TOLD]
+    ]
+    more = len(found) - TOLD
+    return [*said, f"{more} more files like these were not used"] if more > 0 else said
+
+
+def _why(path: Path) -> str:
+    """What keeps the guess from taking this file."""
+    try:
+        with path.open("rb") as stream:
+            data = stream.read(HEAD)
+    except OSError as error:
+        return f"it cannot be read ({error.strerror})"
+    if not data.strip():
+        return "it is empty"
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or b"\0" in data:
+        return "it is no UTF-8 text; save it as UTF-8"
+    if path.suffix.lower() == ".json":
+        return "no COCO file, which has 'images' and 'annotations'"
+    first = one_line(data.decode("utf-8", "replace").partition("\n")[0])
+    return f"a manifest needs a column 'path', and its first line is {shown(first)}"
 
 
 def _severstal(_: Path, names: Names) -> bool:

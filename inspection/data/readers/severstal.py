@@ -39,8 +39,10 @@ COLUMNS = frozenset({"ImageId", "ClassId", "EncodedPixels"})
 OLD_COLUMNS = frozenset({"ImageId_ClassId", "EncodedPixels"})
 FOLDERS = ("train_images", "images")
 NUMBER = re.compile(r"-?[0-9]{1,18}")
-UNNAMED = "label_missing: no row names it, and data.ok_class is not set"
-EMPTY = "label_missing: its rows hold no pixels, and data.ok_class is not set"
+UNNAMED = "label_missing: no row names it, and no ok class is given (--ok-class, data.ok_class)"
+EMPTY = (
+    "label_missing: its rows hold no pixels, and no ok class is given (--ok-class, data.ok_class)"
+)
 
 
 @dataclass

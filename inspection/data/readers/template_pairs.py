@@ -32,7 +32,7 @@ MAX_TXT_BYTES = 4_000_000
 ALONE = "template_missing: no {} beside it, so nothing shows the part without faults"
 UNUSED = "test_missing: no {} beside it, the template is kept as a good part"
 UNPAIRED = "label_missing: neither *_temp nor *_test, so nothing says what it shows"
-FREE = "label_missing: no boxes, and data.ok_class is not set"
+FREE = "label_missing: no boxes, and no ok class is given (--ok-class, data.ok_class)"
 
 
 @dataclass
@@ -167,7 +167,9 @@ def _box(tokens: list[str], names: dict[int, str]) -> Box:
     kind = _stated(tokens[4])
     if kind not in names:
         known = ", ".join(map(str, sorted(names)))
-        raise ValueError(f"type {shown(tokens[4])} has no name, data.class_names has {known}")
+        raise ValueError(
+            f"type {shown(tokens[4])} has no name, --class-name (data.class_names) has {known}"
+        )
     return Box(x0, y0, x1, y1, names[int(kind)])
 
 

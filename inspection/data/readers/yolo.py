@@ -98,7 +98,7 @@ def _item(
     if fault is not None:
         return RawItem(path=name, fault=fault)
     label = rule.label(path.stem, main_class(drawn) or ok_class, label_source(drawn))
-    unnamed = ("class_unnamed: class numbers serve as names, give data.class_names",)
+    unnamed = ("class_unnamed: class numbers serve as names, give --class-name (data.class_names)",)
     return RawItem(
         path=name,
         label=label.name,
@@ -128,8 +128,8 @@ def _read(text: Path, names: Mapping[int, str]) -> tuple[list[Drawn], Fault | No
 
 def _nothing_drawn(path: Path) -> Fault:
     sentence = (
-        f"no objects in {shown(f'{path.stem}.txt')}, or no such file: give data.ok_class, the label of images "
-        "without defects"
+        f"no objects in {shown(f'{path.stem}.txt')}, or no such file: give --ok-class "
+        "(data.ok_class), the label of images without defects"
     )
     return "annotation_missing", sentence
 
