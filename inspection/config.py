@@ -93,12 +93,21 @@ class TeacherConfig(Strict):
     """A frozen timm backbone and the head trained on its features."""
 
     backbone: str = "resnet18"
+    """A plain name (`dinov2_vits14`, `dinov3_vitb16`, … `inspection/features/names.py`) or any of timm's."""
     weights: str = "none"
     """`hub`, `none` (random), or the path of a local .safetensors file."""
     pad_same: bool = False
     """TensorFlow-style padding, for weights converted from there (timm's `pad_type="same"`)."""
     image_size: int = Field(224, ge=32, le=1024)
-    batch_size: int = Field(32, ge=1)
+    pooling: Literal["levels", "cls", "patches", "cls+patches"] = "levels"
+    """What the vector is: the network's embedding beside the statistics of its inner maps, or a transformer's class
+    token, the mean of its patch tokens (of a CNN: of the last map), or both side by side."""
+    batch_size: Annotated[int, Field(ge=1)] | Literal["auto"] = 32
+    """At most so many images in the network at once; `auto`: as many as fit. Too many is halved, and said."""
+    precision: Literal["auto", "float32"] = "float32"
+    """`auto`: bfloat16 where the device is a GPU that has it."""
+    features_engine: Literal["local", "ray"] = "local"
+    """`ray`: on the machines of a Ray cluster, which all see the images under the same paths."""
     head: Literal["auto", "linear", "mlp"] = "auto"
 
 

@@ -25,9 +25,11 @@ IN_FLIGHT = 4
 """Answers waiting per thread: enough to keep the cores busy."""
 
 
-def in_order(work: Callable[[Item], Answer], items: Iterable[Item]) -> Iterator[Answer]:
+def in_order(
+    work: Callable[[Item], Answer], items: Iterable[Item], *, workers: int | None = None
+) -> Iterator[Answer]:
     """`work` of every item, a thread per core; of a million items a few dozen are under way at a time."""
-    workers = min(os.cpu_count() or 1, MAX_THREADS)
+    workers = workers or min(os.cpu_count() or 1, MAX_THREADS)
     with ThreadPoolExecutor(workers) as pool:
         waiting: deque[Future[Answer]] = deque()
         try:

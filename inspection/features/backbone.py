@@ -1,7 +1,6 @@
 """The teacher's eyes: a frozen timm network that turns an image into one long vector.
 
-The vector joins the network's own embedding with mean, maximum and spread of its inner feature maps: a scratch of a
-few pixels is loud in an early map's maximum and gone from the last map's mean.
+Which vector: `inspection/features/pooling.py`. Which networks: `inspection/features/names.py`.
 """
 
 from __future__ import annotations
@@ -16,15 +15,14 @@ from torch import nn
 
 from inspection.config import TeacherConfig
 from inspection.errors import WeightsError
+from inspection.features.device import multiplies_bfloat16
+from inspection.features.names import timm_name
+from inspection.features.pooling import RECIPES, pooled
 from inspection.features.weights import Blueprint, Network, Triple, create_network
 from inspection.records import Record
 
-POOLING = "head+levels(mean,max,std) v1"
-"""Part of every cache key: change it when the vector changes its meaning."""
-PYRAMID_LEVELS = 6
-"""Networks with more levels than this are stacks of equal blocks (transformers)..."""
-BLOCKS_READ = 2
-"""... of which the last few say it all."""
+BFLOAT16 = ", bfloat16"
+"""Behind the pooling's name, and so in every cache key, when the network multiplied in bfloat16."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +40,8 @@ class BackboneInfo(Record):
     std: Triple
     parameters: int
     pad_same: bool = False
-    pooling: str = POOLING
+    pooling: str = RECIPES["levels"]
+    """What the vector is, and in which arithmetic if not float32."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +50,11 @@ class Backbone:
 
     module: nn.Module
     info: BackboneInfo
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network lies."""
+        return next(self.module.parameters()).device
 
     @property
     def name(self) -> str:
@@ -74,43 +78,29 @@ class Backbone:
 
     def embed(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         """Vectors (N, D) of uint8 RGB images (N, S, S, 3), on the module's device."""
-        device = next(self.module.parameters()).device
-        with torch.inference_mode():
-            pixels = torch.from_numpy(images).to(device)
+        half = self.info.pooling.endswith(BFLOAT16)
+        autocast = torch.autocast(self.device.type, torch.bfloat16, enabled=half)
+        with torch.inference_mode(), autocast:
+            pixels = torch.from_numpy(images).to(self.device)
             batch = normalised(pixels, self.info.mean, self.info.std)
             vectors: npt.NDArray[np.float32] = self.module(batch).float().cpu().numpy()
         return vectors
-
-
-class PooledLevels(nn.Module):
-    """The network's embedding and the pooled statistics of its feature maps, side by side."""
-
-    def __init__(self, network: nn.Module) -> None:
-        super().__init__()
-        self.network = network
-        levels = len(getattr(network, "feature_info", None) or [])
-        self.levels = levels if levels <= PYRAMID_LEVELS else BLOCKS_READ
-
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Normalised float (N, 3, H, W) to (N, D)."""
-        network: Any = self.network
-        if self.levels == 0 or not hasattr(network, "forward_intermediates"):
-            features = network.forward_features(images)
-            return torch.as_tensor(network.forward_head(features, pre_logits=True))
-        features, maps = network.forward_intermediates(images, indices=self.levels)
-        head = network.forward_head(features, pre_logits=True)
-        pooled = [statistic for level in maps for statistic in _pooled(level)]
-        return torch.cat([head, *pooled], dim=1)
 
 
 def load_backbone(config: TeacherConfig, *, seed: int, device: str = "cpu") -> Backbone:
     """The configured backbone, frozen, in evaluation mode, on `device` (a torch name)."""
     blueprint = Blueprint(config.backbone, config.image_size, config.pad_same)
     network = create_network(blueprint, config.weights, seed=seed)
-    module = PooledLevels(network.module).eval().requires_grad_(False)
+    module = pooled(network.module, config.pooling, config.backbone).eval().requires_grad_(False)
     size = embedding_size(module, config.backbone, config.image_size, key="teacher.image_size")
-    info = _info(config, network, size)
+    info = _info(config, network, size, recipe_name(config, device))
     return Backbone(module.to(device).to(memory_format=torch.channels_last), info)
+
+
+def recipe_name(config: TeacherConfig, device: str) -> str:
+    """What the vector is, as `BackboneInfo.pooling` and the cache keys have it."""
+    half = config.precision == "auto" and multiplies_bfloat16(device)
+    return RECIPES[config.pooling] + (BFLOAT16 if half else "")
 
 
 def normalised(pixels: torch.Tensor, mean: Triple, std: Triple) -> torch.Tensor:
@@ -120,13 +110,9 @@ def normalised(pixels: torch.Tensor, mean: Triple, std: Triple) -> torch.Tensor:
     return ((pixels.float() - shift) / scale).permute(0, 3, 1, 2)
 
 
-def _pooled(level: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    flat = level.flatten(2)
-    return flat.mean(2), flat.amax(2), flat.std(2, correction=0)
-
-
 def embedding_size(module: nn.Module, name: str, image_size: int, *, key: str) -> int:
     """Length of what `module`, in evaluation mode, makes of one image; `key` names the config key at fault."""
+    _check_patches(module, name, image_size, key)
     try:
         with torch.inference_mode():
             return int(module(torch.zeros(1, 3, image_size, image_size)).shape[1])
@@ -137,9 +123,27 @@ def embedding_size(module: nn.Module, name: str, image_size: int, *, key: str) -
         ) from error
 
 
-def _info(config: TeacherConfig, network: Network, embedding_size: int) -> BackboneInfo:
+def _check_patches(module: nn.Module, name: str, image_size: int, key: str) -> None:
+    """A plain transformer would drop the pixels beyond its last whole patch without a word."""
+    network: Any = getattr(module, "network", module)
+    side = getattr(getattr(network, "patch_embed", None), "patch_size", None)
+    if getattr(network, "num_prefix_tokens", None) is None or not isinstance(side, tuple):
+        return
+    if image_size % side[0] == 0 or getattr(network.patch_embed, "dynamic_img_pad", False):
+        return
+    below = image_size // side[0] * side[0]
+    near = [str(size) for size in (below, below + side[0]) if size > 0]
+    raise WeightsError(
+        f"network '{name}' cuts images into patches of {side[0]} x {side[0]} pixels and {image_size} is no "
+        f"multiple of that: set {key} to {' or '.join(near)}"
+    )
+
+
+def _info(
+    config: TeacherConfig, network: Network, embedding_size: int, pooling: str
+) -> BackboneInfo:
     return BackboneInfo(
-        name=config.backbone,
+        name=timm_name(config.backbone),
         weights=network.source,
         weights_digest=network.digest,
         licence=network.licence,
@@ -149,4 +153,5 @@ def _info(config: TeacherConfig, network: Network, embedding_size: int) -> Backb
         std=network.std,
         parameters=sum(parameter.numel() for parameter in network.module.parameters()),
         pad_same=network.pad_same,
+        pooling=pooling,
     )

@@ -27,16 +27,18 @@ class FeatureCache:
     def __init__(self, folder: Path, recipe: Mapping[str, object]) -> None:
         self.folder = folder / sha256_bytes(canonical_json(dict(recipe)))[:32]
 
-    def read(self, image_ids: Sequence[str]) -> dict[str, npt.NDArray[np.float32]]:
-        """The vectors that are there, by image id."""
-        wanted = set(image_ids)
-        found: dict[str, npt.NDArray[np.float32]] = {}
-        for shard in sorted(self.folder.glob("*.safetensors")):
+    def fill(self, matrix: Matrix, image_ids: Sequence[str]) -> npt.NDArray[np.bool_]:
+        """Put the vectors that are there into their rows of `matrix` (N, D); which rows (N,) that were."""
+        rows = {name: row for row, name in enumerate(image_ids)}
+        filled = np.zeros(len(image_ids), bool)
+        for shard in sorted(self.folder.glob("[!.]*.safetensors")):  # not what is being written
             try:
-                found.update(_read_shard(shard, wanted - found.keys()))
+                found = _fill_from(shard, matrix, rows)
             except SafetensorError:
                 shard.unlink(missing_ok=True)
-        return found
+            else:
+                filled[found] = True
+        return filled
 
     def write(self, image_ids: Sequence[str], matrix: Matrix) -> None:
         """Add one shard of vectors (N, D); its name is the content of its ids."""
@@ -46,10 +48,13 @@ class FeatureCache:
             save_file({"vectors": np.ascontiguousarray(matrix)}, aside, metadata=metadata)
 
 
-def _read_shard(path: Path, wanted: set[str]) -> dict[str, npt.NDArray[np.float32]]:
+def _fill_from(path: Path, matrix: Matrix, rows: Mapping[str, int]) -> list[int]:
     with safe_open(path, framework="np") as stream:
         ids = json.loads((stream.metadata() or {}).get("image_ids", "[]"))
-        if wanted.isdisjoint(ids):
-            return {}
+        wanted = [(rows[name], place) for place, name in enumerate(ids) if name in rows]
+        if not wanted:
+            return []
         vectors: Matrix = stream.get_tensor("vectors")
-    return {name: vectors[row] for row, name in enumerate(ids) if name in wanted}
+    there, here = [row for row, _ in wanted], [place for _, place in wanted]
+    matrix[there] = vectors[here]
+    return there

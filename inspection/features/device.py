@@ -20,6 +20,13 @@ def resolve_device(name: str) -> torch.device:
     return torch.device(name)
 
 
+def multiplies_bfloat16(device: str) -> bool:
+    """Whether `device` is a GPU with bfloat16 of its own, not an emulation."""
+    if torch.device(device).type != "cuda":
+        return False
+    return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+
+
 def use_own_cores() -> None:
     """Keep torch on the cores this process may use: in a container it would count the whole machine's."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()

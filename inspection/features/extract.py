@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -13,15 +14,22 @@ import numpy.typing as npt
 from safetensors.numpy import load_file, save_file
 
 from deploy.edge.files import write_json, written_aside
-from deploy.edge.spec import Preprocessing
 from inspection.config import TeacherConfig
 from inspection.data.index import ImageIndex
 from inspection.features.backbone import Backbone, BackboneInfo, load_backbone
 from inspection.features.cache import FeatureCache
 from inspection.features.device import resolve_device, use_own_cores
-from inspection.features.images import read_batch
-from inspection.progress import Advance, bar
+from inspection.features.forward import embed_files, teacher_preprocessing
+from inspection.features.known import KnownBackbones
+from inspection.features.on_ray import embed_on_ray
+from inspection.progress import bar
 from inspection.store import Store
+
+__all__ = ["SHARD", "Features", "compute_features", "extract_features", "teacher_preprocessing"]
+
+Matrix = npt.NDArray[np.float32]
+Row = npt.NDArray[np.float32]
+"""One vector (D,)."""
 
 SHARD = 256
 """Images per shard of the cache: what a kill may cost."""
@@ -56,29 +64,62 @@ class Features:
         return cls(tuple(document["image_ids"]), matrix, backbone)
 
 
-def teacher_preprocessing(info: BackboneInfo) -> Preprocessing:
-    """How the teacher's images are cut to size: the whole image, stretched."""
-    return Preprocessing(info.image_size, info.image_size, "stretch")
-
-
 def extract_features(
     index: ImageIndex, config: TeacherConfig, *, store: Store, seed: int, device: str = "auto"
 ) -> Features:
-    """Features of every usable image of `index`; what is cached is not computed again."""
+    """Features of every usable image of `index`; what is cached is not computed again.
+
+    When all of it is cached, no image is opened and no network built: ids come from the index.
+    """
     use_own_cores()
-    backbone = load_backbone(config, seed=seed, device=str(resolve_device(device)))
+    where = str(resolve_device(device))
+    files = _files(index)
+    names = list(files)
+    known = KnownBackbones(store.features / "backbones")
+    info = known.find(config, seed=seed, device=where)
+    if info is None:
+        matrix, there = np.empty((len(names), 0), np.float32), np.zeros(len(names), bool)
+    else:
+        matrix, there = _cached(store, info, names)
+    if info is None or not there.all():
+        backbone = load_backbone(config, seed=seed, device=where)
+        known.keep(config, backbone.info, seed=seed, device=where)
+        if backbone.info != info:
+            info = backbone.info
+            matrix, there = _cached(store, info, names)
+        rows = {names[row]: int(row) for row in np.flatnonzero(~there)}
+        missing = {name: index.root / files[name] for name in rows}
+        made = compute_features(backbone, missing, config, store=store, seed=seed)
+        for name, row in rows.items():
+            matrix[row] = made[name]
+    return Features(tuple(names), matrix, info)
+
+
+def compute_features(
+    backbone: Backbone, files: Mapping[str, Path], config: TeacherConfig, *, store: Store, seed: int
+) -> dict[str, Row]:
+    """Vectors of these images by id, computed whether cached or not, and cached."""
+    if not files:
+        return {}
+    if config.features_engine == "ray":
+        blocks = embed_on_ray(files, config, backbone.info, seed=seed, device=str(backbone.device))
+    else:
+        blocks = _embedded_here(backbone, files, config)
+    return _kept(blocks, FeatureCache(store.features, _recipe(backbone.info)), len(files))
+
+
+def _files(index: ImageIndex) -> dict[str, str]:
+    """Where each distinct image lies, relative to the index's root."""
     frame = index.usable().frame
-    files = {
-        str(name): index.root / path
-        for name, path in zip(frame["image_id"], frame["path"], strict=True)
-    }
-    cache = FeatureCache(store.features, _recipe(backbone.info))
-    found = cache.read(list(files))
-    missing = {name: path for name, path in files.items() if name not in found}
-    found.update(_compute(backbone, missing, cache, config.batch_size))
-    size = (0, backbone.embedding_size)
-    matrix = np.stack([found[name] for name in files]) if files else np.empty(size, np.float32)
-    return Features(tuple(files), matrix, backbone.info)
+    return dict(zip(frame["image_id"].tolist(), frame["path"].tolist(), strict=True))
+
+
+def _cached(
+    store: Store, info: BackboneInfo, names: Sequence[str]
+) -> tuple[Matrix, npt.NDArray[np.bool_]]:
+    """Vectors in rows as `names`, and which rows the cache knew; the others hold nothing of meaning."""
+    matrix = np.empty((len(names), info.embedding_size), np.float32)
+    return matrix, FeatureCache(store.features, _recipe(info)).fill(matrix, names)
 
 
 def _recipe(info: BackboneInfo) -> dict[str, object]:
@@ -95,30 +136,28 @@ def _recipe(info: BackboneInfo) -> dict[str, object]:
     }
 
 
-def _compute(
-    backbone: Backbone, files: dict[str, Path], cache: FeatureCache, batch_size: int
-) -> dict[str, npt.NDArray[np.float32]]:
-    names = list(files)
-    found: dict[str, npt.NDArray[np.float32]] = {}
-    if not names:
-        return found
-    with bar("teacher features", len(names)) as advance:
-        for start in range(0, len(names), SHARD):
-            shard = names[start : start + SHARD]
-            matrix = _embed(backbone, [files[name] for name in shard], batch_size, advance)
-            cache.write(shard, matrix)
-            found.update(zip(shard, matrix, strict=True))
+def _embedded_here(
+    backbone: Backbone, files: Mapping[str, Path], config: TeacherConfig
+) -> Iterator[tuple[list[str], Matrix]]:
+    """Image ids and their vectors, in blocks."""
+    names = iter(files)
+    for block in embed_files(backbone, list(files.values()), config.batch_size):
+        yield list(itertools.islice(names, len(block))), block
+
+
+def _kept(
+    blocks: Iterator[tuple[list[str], Matrix]], cache: FeatureCache, total: int
+) -> dict[str, Row]:
+    """All vectors, written to the cache a shard at a time."""
+    found: dict[str, Row] = {}
+    shard: dict[str, Row] = {}
+    with bar("teacher features", total) as advance:
+        for names, matrix in blocks:
+            shard.update(zip(names, matrix, strict=True))
+            for _ in names:
+                advance("")
+            if len(shard) >= SHARD or len(found) + len(shard) == total:
+                cache.write(list(shard), np.stack(list(shard.values())))
+                found.update(shard)
+                shard = {}
     return found
-
-
-def _embed(
-    backbone: Backbone, paths: list[Path], batch_size: int, advance: Advance
-) -> npt.NDArray[np.float32]:
-    preprocessing = teacher_preprocessing(backbone.info)
-    blocks = []
-    for first in range(0, len(paths), batch_size):
-        batch = paths[first : first + batch_size]
-        blocks.append(backbone.embed(read_batch(batch, preprocessing)))
-        for _ in batch:
-            advance("")
-    return np.concatenate(blocks)

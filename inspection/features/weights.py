@@ -7,11 +7,9 @@ Not covered: torch's pickled .pth and .bin files, which can run code when opened
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import json
-import urllib.error
-import urllib.request
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,9 +20,8 @@ from safetensors import SafetensorError, safe_open
 from torch import nn
 
 from inspection.errors import WeightsError
-
-HUB_TIMEOUT_S = 5.0
-"""How long the hub may take to answer at all: the hub client itself retries for a minute."""
+from inspection.features.hub import hub_config, hub_file
+from inspection.features.names import PLAIN, TERMS, check_name, licence_of_release, timm_name
 
 Triple = tuple[float, float, float]
 
@@ -59,24 +56,29 @@ class Network:
 
 @dataclass(frozen=True)
 class Blueprint:
-    """Which timm network, for which input side in pixels, with which padding."""
+    """Which network (a plain name or timm's), for which input side in pixels, with which padding."""
 
     name: str
     image_size: int
     pad_same: bool = False
 
+    @property
+    def timm_name(self) -> str:
+        """What timm calls the network."""
+        return timm_name(self.name)
+
     def build(self, **options: Any) -> nn.Module:
         """The network without its classifier, in training mode, on the CPU."""
-        import timm  # six seconds, mostly torchvision's; a run that finds everything finished never pays them
+        import timm
 
         check_name(self.name)
         if self.pad_same:
             options["pad_type"] = "same"
-        config: Any = timm.get_pretrained_cfg(self.name, allow_unregistered=True)
+        config: Any = timm.get_pretrained_cfg(self.timm_name, allow_unregistered=True)
         if config is not None and config.fixed_input_size:
             options["img_size"] = self.image_size
         try:
-            module: nn.Module = timm.create_model(self.name, num_classes=0, **options)
+            module: nn.Module = timm.create_model(self.timm_name, num_classes=0, **options)
         except TypeError as error:
             if self.pad_same and "pad_type" in str(error):
                 raise WeightsError(
@@ -144,6 +146,28 @@ def load_weights(module: nn.Module, weights: WeightsFile, what: str) -> None:
     module.load_state_dict({name: weights.tensors[name] for name in wanted})
 
 
+def fit_positions(module: nn.Module, weights: WeightsFile) -> WeightsFile:
+    """The same weights with a transformer's position embedding resampled to `module`'s grid of patches.
+
+    Weights saved at one image size then serve at another; what is not a square grid is left for `load_weights` to
+    refuse. Resampling is timm's (bicubic, antialiased), as for weights from the hub.
+    """
+    have, want = weights.tensors.get("pos_embed"), getattr(module, "pos_embed", None)
+    grid = getattr(getattr(module, "patch_embed", None), "grid_size", None)
+    if have is None or grid is None or not isinstance(want, torch.Tensor):
+        return weights
+    if have.ndim != 3 or have.shape == want.shape or have.shape[2] != want.shape[2]:
+        return weights
+    first_patch = want.shape[1] - math.prod(grid)
+    patches = have.shape[1] - first_patch
+    if patches < 1 or math.isqrt(patches) ** 2 != patches:
+        return weights
+    from timm.layers.pos_embed import resample_abs_pos_embed
+
+    fitted = resample_abs_pos_embed(have, list(grid), num_prefix_tokens=first_patch)
+    return replace(weights, tensors={**weights.tensors, "pos_embed": fitted})
+
+
 def state_digest(module: nn.Module) -> str:
     """Hex SHA-256 of names, types, shapes and bytes of a module's state."""
     digest = hashlib.sha256()
@@ -173,20 +197,27 @@ def _from_file(blueprint: Blueprint, path: Path) -> Network:
     if weights.metadata.get("pad_type") == "same" and _takes_padding(blueprint):
         blueprint = replace(blueprint, pad_same=True)
     module = blueprint.build()
-    load_weights(module, weights, blueprint.name)
+    load_weights(module, fit_positions(module, weights), blueprint.name)
     mean, std = _defaults(module)
     if blueprint.pad_same:  # TensorFlow's networks were trained on -1..1
         mean = std = INCEPTION
-    licence = weights.metadata.get("license") or weights.metadata.get("source") or "not stated"
     return Network(
         module,
         path.name,
         state_digest(module),
-        licence,
+        _licence(weights, blueprint.name),
         _triple(weights, "mean", mean),
         _triple(weights, "std", std),
         blueprint.pad_same,
     )
+
+
+def _licence(weights: WeightsFile, name: str) -> str:
+    """What the file says; of a well-known network also what its makers say, who may not have made this file."""
+    stated = weights.metadata.get("license") or weights.metadata.get("source")
+    if stated or name not in PLAIN:
+        return stated or "not stated"
+    return f"not stated; the makers' own weights of {name}: {licence_of_release(name)}"
 
 
 def _takes_padding(blueprint: Blueprint) -> bool:
@@ -198,75 +229,15 @@ def _takes_padding(blueprint: Blueprint) -> bool:
 
 
 def _from_hub(blueprint: Blueprint) -> Network:
-    config = _hub_config(blueprint.name)
-    path = _hub_file(str(config.hf_hub_id), blueprint.name)
+    config = hub_config(blueprint.timm_name)
+    path = hub_file(str(config.hf_hub_id), blueprint.name)
     # timm loads the file, because it knows how older checkpoints of each architecture are renamed.
     module = blueprint.build(pretrained=True, pretrained_cfg_overlay={"file": str(path)})
     mean, std = _defaults(module)
-    licence = str(config.license or "not stated")
+    short = str(config.license or "not stated")
+    licence = TERMS.get(short, short)
     source = str(config.hf_hub_id)
     return Network(module, source, state_digest(module), licence, mean, std, blueprint.pad_same)
-
-
-def check_name(name: str) -> None:
-    """Refuse a name timm does not know, with the nearest ones it does."""
-    import timm
-
-    if timm.is_model(name):
-        return
-    near = difflib.get_close_matches(name.partition(".")[0], timm.list_models(), n=3)
-    hint = f"did you mean {' or '.join(near)}?" if near else "see timm.list_models()"
-    raise WeightsError(f"timm knows no network '{name}': {hint}")
-
-
-def _hub_config(name: str) -> Any:
-    import timm
-
-    check_name(name)
-    try:
-        config = timm.get_pretrained_cfg(name)
-    except RuntimeError as error:
-        tags = ", ".join(timm.list_pretrained(name.partition(".")[0])[:3])
-        raise WeightsError(f"timm knows no weights '{name}': use {tags}") from error
-    if config is None or not config.hf_hub_id:
-        raise WeightsError(f"the hub has no weights of '{name}': use a local file or 'none'")
-    return config
-
-
-def _hub_file(repository: str, name: str) -> Path:
-    from huggingface_hub import hf_hub_download, try_to_load_from_cache
-
-    cached = try_to_load_from_cache(repository, "model.safetensors")
-    if isinstance(cached, str):
-        return Path(cached)
-    _probe_hub(name)
-    try:
-        return Path(hf_hub_download(repository, "model.safetensors"))
-    except OSError as error:
-        raise _unreachable(name, error) from error
-
-
-def _probe_hub(name: str) -> None:
-    """Ask the hub once, quickly, before its client starts a minute of retries."""
-    from huggingface_hub import constants
-
-    if constants.HF_HUB_OFFLINE:
-        raise _unreachable(name, OSError("HF_HUB_OFFLINE is set"))
-    request = urllib.request.Request(constants.ENDPOINT, method="HEAD")
-    try:
-        urllib.request.urlopen(request, timeout=HUB_TIMEOUT_S).close()
-    except urllib.error.HTTPError:
-        return  # an answer, if not a kind one: the download will say more
-    except OSError as error:
-        raise _unreachable(name, error) from error
-
-
-def _unreachable(name: str, error: Exception) -> WeightsError:
-    reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-    return WeightsError(
-        f"weights of '{name}' are not in the local cache and the hub cannot be reached ({reason}): "
-        "give a local file (teacher.weights=PATH.safetensors), set HF_HOME to a filled cache, or use 'none'"
-    )
 
 
 def _defaults(module: nn.Module) -> tuple[Triple, Triple]:
