@@ -136,6 +136,24 @@ class StudentConfig(Strict):
     patience: int = Field(12, ge=1)
     checkpoint_every_steps: int = Field(0, ge=0)
     """Also checkpoint inside an epoch, every so many steps (0: at epoch ends only)."""
+    strategy: Literal["full", "partial", "freeze"] = "full"
+    """What learns: everything, the classifier and the last stages, or the classifier alone."""
+    last_stages: int = Field(1, ge=1)
+    """How many stages learn under `partial`."""
+    layer_decay: float = Field(1.0, gt=0, le=1)
+    """Each stage learns this much slower than the one above it; the classifier at the full rate."""
+    schedule: Literal["cosine", "plateau"] = "cosine"
+    """How the learning rate falls: to a plan, or each time validation no longer improves."""
+    mix: Literal["none", "mixup", "cutmix"] = "none"
+    """Also learn from two images blended, or one pasted into the other, and from their labels in that proportion."""
+    jitter: Fraction = 0.0
+    """Brightness, contrast and colour as factors 1 +- jitter, beside the small changes of light always made."""
+    rotate: float = Field(0.0, ge=0, le=45)
+    """Degrees either way by which an image may be turned, beside quarter turns."""
+    mirror_axes: Literal["both", "horizontal"] = "both"
+    """With `mirror`: left-right and up-down, or left-right alone (things that stand upright)."""
+    unlabelled: bool = False
+    """Learn from unlabelled images of the train split too, from what the teacher says of them."""
 
 
 class GateConfig(Strict):

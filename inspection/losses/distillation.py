@@ -22,11 +22,19 @@ class Losses(NamedTuple):
     features: torch.Tensor
 
 
+class ImageWeights(NamedTuple):
+    """How much each image (N,) counts in the label part and in the teacher's; each sums to one, or is all zero."""
+
+    labels: torch.Tensor
+    teacher: torch.Tensor
+
+
 class DistillationLoss(nn.Module):
     """(1 - a) * cross entropy + a * T^2 * KL(teacher, student) + b * (1 - cosine), averaged over the batch.
 
     a = `logits_weight`, b = `features_weight`, T = `temperature`. `class_weights` (C,) weigh images by their class, in
-    all three parts: a rare class would be as rare in the teacher's lessons.
+    all three parts: a rare class would be as rare in the teacher's lessons. An image without a label counts in the
+    teacher's parts alone, as much as the classes that the teacher sees in it.
     """
 
     class_weights: torch.Tensor
@@ -52,24 +60,49 @@ class DistillationLoss(nn.Module):
         logits: torch.Tensor,
         projected: torch.Tensor,
         labels: torch.Tensor,
-        teacher_logits: torch.Tensor,
-        teacher_features: torch.Tensor,
+        teacher_logits: torch.Tensor | None,
+        teacher_features: torch.Tensor | None,
+        weights: ImageWeights | None = None,
     ) -> Losses:
-        """`logits` and `teacher_logits` (N, C); `projected` and `teacher_features` (N, K); `labels` (N,)."""
-        weights = self.class_weights[labels]
-        weights = weights / weights.sum()
+        """`logits` and `teacher_logits` (N, C); `projected` and `teacher_features` (N, K); without a teacher None.
+
+        `labels` are class numbers (N,), or the shares of the classes (N, C), all zero where there is no label.
+        `weights` are those of a whole batch, when this is a piece of it.
+        """
+        weights = weights or self.weigh(labels, teacher_logits)
         labelled = functional.cross_entropy(
             logits, labels, reduction="none", label_smoothing=self.label_smoothing
         )
-        taught = divergence(logits, teacher_logits, self.temperature)
-        seen = 1.0 - functional.cosine_similarity(projected, teacher_features, dim=1)
-        parts = [(weights * part).sum() for part in (labelled, taught, seen)]
+        nothing = torch.zeros_like(labelled)
+        taught = seen = nothing
+        if teacher_logits is not None:
+            taught = divergence(logits, teacher_logits, self.temperature)
+        if teacher_features is not None:
+            seen = 1.0 - functional.cosine_similarity(projected, teacher_features, dim=1)
+        parts = [
+            (weights.labels * labelled).sum(),
+            (weights.teacher * taught).sum(),
+            (weights.teacher * seen).sum(),
+        ]
         total = (
             (1.0 - self.logits_weight) * parts[0]
             + self.logits_weight * parts[1]
             + self.features_weight * parts[2]
         )
         return Losses(total, *parts)
+
+    def weigh(self, labels: torch.Tensor, teacher_logits: torch.Tensor | None) -> ImageWeights:
+        """The weights of a batch's images, from `labels` as in `forward`."""
+        if labels.ndim == 1:
+            weights = self.class_weights[labels]
+            weights = weights / weights.sum()
+            return ImageWeights(weights, weights)
+        labelled = labels @ self.class_weights
+        taught = labelled
+        if teacher_logits is not None:
+            seen = torch.softmax(teacher_logits, dim=1) @ self.class_weights
+            taught = torch.where(labels.sum(dim=1) > 0, labelled, seen)
+        return ImageWeights(*(part / part.sum().clamp(min=1e-12) for part in (labelled, taught)))
 
 
 def divergence(
@@ -83,7 +116,11 @@ def divergence(
 
 
 def balanced_weights(labels: torch.Tensor, num_classes: int, *, balance: bool) -> torch.Tensor:
-    """Weights (C,) that make every class count the same in sum, or ones; absent classes count nothing."""
+    """Weights (C,) that make every class count the same in sum, or ones; absent classes count nothing.
+
+    Images without a label (-1) are not counted.
+    """
+    labels = labels[labels >= 0]
     counts = torch.bincount(labels, minlength=num_classes).float()
     if not balance:
         return torch.ones(num_classes)

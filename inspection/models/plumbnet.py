@@ -52,6 +52,15 @@ class PlumbNet(nn.Module):
         self.layers = nn.Sequential(*layers)
         self.channels = channels[-1]
 
+    def own_stages(self) -> list[list[nn.Module]]:
+        """Layers by resolution: each halving of the maps begins a stage."""
+        stages: list[list[nn.Module]] = []
+        for layer in self.layers:
+            if isinstance(layer, ConvBlock):
+                stages.append([])
+            stages[-1].append(layer)
+        return stages
+
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """The last feature maps."""
         return torch.as_tensor(self.layers(images))

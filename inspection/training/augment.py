@@ -1,12 +1,13 @@
-"""The same surface, seen again: mirrored, turned, shifted by a few pixels, lit otherwise.
+"""The same surface, seen again: mirrored, turned, shifted by a few pixels, lit otherwise, and if asked rotated.
 
 Everything is drawn from one generator and done for the whole batch at once. Mirror, turn and shift are one gather of
 whole pixels (three bytes and one of padding make an int32, the fastest thing to gather); edges are mirrored, never
-invented.
+invented. A rotation by any angle is the one thing that interpolates.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -30,6 +31,12 @@ class Augmentation:
     """Brightness, in units of the full range."""
     noise: float = 0.01
     """Sensor noise, standard deviation in units of the full range, at most."""
+    mirror_rows: bool = True
+    """Mirrored up-down too; needs things without an upright position."""
+    rotate: float = 0.0
+    """Degrees either way."""
+    jitter: float = 0.0
+    """Brightness, contrast and saturation, each as a factor 1 +- jitter."""
 
 
 def generator_for(seed: int, *position: int) -> torch.Generator:
@@ -45,16 +52,20 @@ def augment(
     images: torch.Tensor, settings: Augmentation, generator: torch.Generator
 ) -> torch.Tensor:
     """uint8 (N, H, W, 3) to float (N, H, W, 3) on the scale 0..255, on the images' device."""
-    moved = _moved(images, settings, generator)
-    return _relit(moved.float(), settings, generator)
+    pixels = _relit(_moved(images, settings, generator).float(), settings, generator)
+    # Drawn last and only when asked for: what is drawn above stays what it was without them.
+    if settings.rotate > 0:
+        pixels = _rotated(pixels, settings.rotate, generator)
+    return _jittered(pixels, settings.jitter, generator) if settings.jitter > 0 else pixels
 
 
 def _moved(
     images: torch.Tensor, settings: Augmentation, generator: torch.Generator
 ) -> torch.Tensor:
     count, height, width, _ = images.shape
-    rows = _places(count, height, settings, generator)[:, :, None] * width
-    columns = _places(count, width, settings, generator)[:, None, :]
+    flipped = settings.mirror and settings.mirror_rows
+    rows = _places(count, height, settings.shift, flipped, generator)[:, :, None] * width
+    columns = _places(count, width, settings.shift, settings.mirror, generator)[:, None, :]
     places = rows + columns
     if settings.turn and height == width:
         turned = torch.rand(count, 1, 1, generator=generator) < 0.5
@@ -66,15 +77,15 @@ def _moved(
 
 
 def _places(
-    count: int, side: int, settings: Augmentation, generator: torch.Generator
+    count: int, side: int, share: float, mirror: bool, generator: torch.Generator
 ) -> torch.Tensor:
     """Which source row each row (N, side) is taken from: shifted, perhaps mirrored, reflected at the edges."""
-    reach = int(settings.shift * side)
+    reach = int(share * side)
     shift = torch.randint(-reach, reach + 1, (count, 1), generator=generator)
     places = torch.arange(side)[None, :] + shift
     places = places.abs()
     places = torch.where(places >= side, 2 * (side - 1) - places, places)
-    if settings.mirror:
+    if mirror:
         mirrored = torch.rand(count, 1, generator=generator) < 0.5
         places = torch.where(mirrored, side - 1 - places, places)
     return places
@@ -95,6 +106,34 @@ def _relit(
         grain = torch.randn(count, *pixels.shape[1:3], 1, generator=generator).to(pixels.device)
         pixels.add_(grain.mul_(255.0 * settings.noise * draws[2]))
     return pixels.clamp_(0.0, 255.0)
+
+
+def _rotated(pixels: torch.Tensor, degrees: float, generator: torch.Generator) -> torch.Tensor:
+    """Each image about its centre by up to `degrees`; what comes in from outside is mirrored from inside."""
+    count, height, width, _ = pixels.shape
+    drawn = 2.0 * torch.rand(count, generator=generator) - 1.0
+    angle = drawn * math.radians(degrees)
+    cosine, sine, none = angle.cos(), angle.sin(), torch.zeros(count)
+    # On a scale of -1..1 both ways, an oblong image's pixels are not square.
+    across = torch.stack([cosine, -sine * height / width, none], dim=1)
+    down = torch.stack([sine * width / height, cosine, none], dim=1)
+    turn = torch.stack([across, down], dim=1).to(pixels.device)
+    places = functional.affine_grid(turn, [count, 3, height, width], align_corners=False)
+    images = functional.grid_sample(
+        pixels.permute(0, 3, 1, 2), places, padding_mode="reflection", align_corners=False
+    )
+    return images.permute(0, 2, 3, 1).contiguous()
+
+
+def _jittered(pixels: torch.Tensor, share: float, generator: torch.Generator) -> torch.Tensor:
+    """Brightness about black, contrast about the image's mean, saturation about each pixel's grey."""
+    draws = torch.rand(3, len(pixels), 1, 1, 1, generator=generator).to(pixels.device)
+    factors = 1.0 + share * (2.0 * draws - 1.0)
+    pixels = pixels * factors[0]
+    level = pixels.mean(dim=(1, 2, 3), keepdim=True)
+    pixels = level + (pixels - level) * factors[1]
+    grey = pixels.mean(dim=3, keepdim=True)
+    return (grey + (pixels - grey) * factors[2]).clamp_(0.0, 255.0)
 
 
 def to_network(pixels: torch.Tensor, mean: Triple, std: Triple) -> torch.Tensor:

@@ -31,13 +31,13 @@ class Epoch(Record):
 
 
 def predict(
-    student: Student, source: PixelSource, count: int
+    student: Student, source: PixelSource, count: int, *, at_once: int = PREDICT_BATCH
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    """Logits (N, C) and embeddings (N, E) of a student in evaluation mode, on its own device."""
+    """Logits (N, C) and embeddings (N, E) of a student in evaluation mode on its device, `at_once` images a time."""
     device = next(student.parameters()).device
     logits, embeddings = [], []
     with torch.inference_mode():
-        for positions in torch.split(torch.arange(count), PREDICT_BATCH):
+        for positions in torch.split(torch.arange(count), at_once):
             pixels = source.take(positions).to(device).float()
             outputs = student(to_network(pixels, student.mean, student.std))
             logits.append(outputs[0].float().cpu())

@@ -12,8 +12,10 @@ import lightning as L
 import torch
 from torch.utils.data import DataLoader
 
+from inspection.errors import ConfigError
 from inspection.progress import bar
 from inspection.training.journal import Journal
+from inspection.training.mishaps import Diverged, is_memory_full
 from inspection.training.module import Distillation
 from inspection.training.stream import EpochStream, Plan
 
@@ -22,13 +24,45 @@ CLIP = 1.0
 
 
 def fit(module: Distillation, plan: Plan, journal: Journal, device: torch.device) -> None:
-    """Train from where the journal stands to the end; the process's random state is left as it was."""
-    journal.restore(module)
-    epochs_left = module.config.epochs - module.step // plan.steps_per_epoch
-    if journal.progress.stopped or epochs_left == 0:
-        return
+    """Train from where the journal stands to the end; the process's random state is left as it was.
+
+    Where memory is full, the epoch starts again with half as many images at a time, in batches of the same size. Where
+    the loss is no longer a number, the best student so far is what is left.
+    """
+    journal.begin(module)
     module.student.to(memory_format=torch.channels_last)
     module.average.to(memory_format=torch.channels_last)
+    try:
+        while not _went_through(module, plan, journal, device):
+            _halve(module, journal)
+            journal.rewind(module)
+    except Diverged as error:
+        journal.diverged(error, module.config.learning_rate)
+
+
+def _halve(module: Distillation, journal: Journal) -> None:
+    """Half as many images at a time; ConfigError when that would be one."""
+    now, batch = module.at_once, module.config.batch_size
+    if now < 4:
+        raise ConfigError(
+            [
+                f"student.batch_size: memory is full even with {now} images of "
+                f"{module.config.image_size} px at a time: use a smaller image_size or architecture"
+            ]
+        )
+    module.at_once = now // 2
+    journal.remark(
+        f"memory is full with {now} images at a time: going on with {module.at_once}, in batches of {batch} as before"
+    )
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
+def _went_through(module: Distillation, plan: Plan, journal: Journal, device: torch.device) -> bool:
+    """Train to the end; false when memory was full on the way."""
+    epochs_left = module.config.epochs - module.step // plan.steps_per_epoch
+    if journal.progress.stopped or epochs_left == 0:
+        return True
     stream = EpochStream(plan, lambda: module.step)
     steps_left = module.lesson.total_steps - module.step
     with _quiet_lightning(), torch.random.fork_rng(), bar("student", steps_left) as advance:
@@ -39,6 +73,11 @@ def fit(module: Distillation, plan: Plan, journal: Journal, device: torch.device
             trainer.fit(module, DataLoader(stream, batch_size=None))
         except SystemExit as ended:  # so Lightning answers Ctrl-C
             raise KeyboardInterrupt from ended
+        except (RuntimeError, MemoryError) as error:
+            if not is_memory_full(error):
+                raise
+            return False
+    return True
 
 
 def _trainer(journal: Journal, epochs: int, device: torch.device) -> L.Trainer:

@@ -11,16 +11,19 @@ import lightning as L
 import numpy as np
 import numpy.typing as npt
 
+from inspection.errors import ConfigError
 from inspection.progress import Advance
 from inspection.training.checkpoint import (
     Checkpoint,
     Tensors,
+    load_checkpoint,
     named,
     optimizer_tensors,
     restore_optimizer,
     save_checkpoint,
 )
-from inspection.training.epochs import Epoch, predict
+from inspection.training.epochs import PREDICT_BATCH, Epoch, predict
+from inspection.training.mishaps import Diverged, say
 from inspection.training.module import Distillation
 from inspection.training.pixels import PixelSource
 from inspection.training.scores import Score, score
@@ -39,6 +42,11 @@ class Progress:
     def best(self) -> Score | None:
         """The best validation so far."""
         return self.history[self.best_epoch - 1].validation if self.best_epoch else None
+
+    @property
+    def losses(self) -> tuple[float, ...]:
+        """Of the validations."""
+        return tuple(epoch.validation.loss for epoch in self.history)
 
 
 @dataclass(frozen=True)
@@ -65,8 +73,42 @@ class Journal(L.Callback):
         self.validation = validation
         self.saved = saved
         self.advance: Advance = lambda _: None
+        self.remarks: list[str] = list(saved.facts.get("remarks", [])) if saved else []
+        """What went otherwise than asked, one sentence each."""
+        self._take_up(saved)
+
+    def _take_up(self, saved: Checkpoint | None) -> None:
+        self.saved = saved
         self.progress = _progress(saved.facts) if saved else Progress()
         self.best_weights: Tensors = saved.part("best") if saved else {}
+
+    def remark(self, sentence: str) -> None:
+        """Keep a sentence for the result and say it, once."""
+        if sentence not in self.remarks:
+            self.remarks.append(sentence)
+            say(sentence)
+
+    def begin(self, module: Distillation) -> None:
+        """Go on from what is saved, or remember the beginning: one of them is what `rewind` goes back to."""
+        if self.saved is None:
+            self.saved = self._checkpoint(module, {}, {})
+        self.restore(module)
+
+    def rewind(self, module: Distillation) -> None:
+        """Back to the last checkpoint, or to the beginning."""
+        self._take_up(load_checkpoint(self.habits.folder, self.habits.key) or self.saved)
+        self.restore(module)
+
+    def diverged(self, error: Diverged, learning_rate: float) -> None:
+        """End with the best student so far; ConfigError when there is none."""
+        advice = f"use a smaller student.learning_rate than {learning_rate:g}"
+        if not self.progress.best_epoch:
+            raise ConfigError(
+                [f"student.learning_rate: {error}, before the first validation: {advice}"]
+            ) from error
+        self.progress.stopped = True
+        kept = f"training stops, the student of epoch {self.progress.best_epoch} is kept"
+        self.remark(f"{error}: {kept}; {advice}")
 
     def restore(self, module: Distillation) -> None:
         """Put the saved networks and counters back, if any."""
@@ -77,6 +119,7 @@ class Journal(L.Callback):
         module.projection.load_state_dict(self.saved.part("projection"))
         module.step = int(self.saved.facts["step"])
         module.sums = list(self.saved.facts["sums"])
+        module.validations = self.progress.losses
 
     def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:  # noqa: ARG002
         """Put back what exists only once Lightning has set up: optimizer and gradient scaler."""
@@ -100,9 +143,13 @@ class Journal(L.Callback):
         """Validate the average, keep it if it is the best, stop when it has not been for long, save."""
         module = _distillation(pl_module)
         source, labels = self.validation
-        logits, _ = predict(module.average, source, len(labels))
+        at_once = min(PREDICT_BATCH, 2 * module.at_once)
+        logits, _ = predict(module.average, source, len(labels), at_once=at_once)
+        if not np.isfinite(logits).all():
+            raise Diverged("the answers on validation images are not finite", module.step)
         self.progress.history.append(self._epoch(module, score(logits, labels)))
         module.sums = [0.0, 0.0, 0.0, 0.0]
+        module.validations = self.progress.losses
         now = len(self.progress.history)
         if self.progress.history[-1].validation.beats(self.progress.best):
             self.progress.best_epoch = now
@@ -116,23 +163,31 @@ class Journal(L.Callback):
 
     def save(self, trainer: L.Trainer, module: Distillation) -> None:
         """Write the checkpoint."""
+        optimizer = optimizer_tensors(trainer.optimizers[0])
+        scaler = trainer.precision_plugin.state_dict()
+        save_checkpoint(self.habits.folder, self._checkpoint(module, optimizer, scaler))
+
+    def _checkpoint(
+        self, module: Distillation, optimizer: Tensors, scaler: dict[str, Any]
+    ) -> Checkpoint:
         tensors = {
             **named("student", module.student.state_dict()),
             **named("average", module.average.state_dict()),
             **named("projection", module.projection.state_dict()),
-            **named("optimizer", optimizer_tensors(trainer.optimizers[0])),
+            **named("optimizer", optimizer),
             **named("best", self.best_weights),
         }
         facts = {
             "key": self.habits.key,
             "step": module.step,
             "sums": module.sums,
-            "scaler": trainer.precision_plugin.state_dict(),
+            "scaler": scaler,
+            "remarks": self.remarks,
             "best_epoch": self.progress.best_epoch,
             "stopped": self.progress.stopped,
             "history": [json.loads(epoch.to_json()) for epoch in self.progress.history],
         }
-        save_checkpoint(self.habits.folder, Checkpoint(tensors, facts))
+        return Checkpoint(tensors, facts)
 
     def _epoch(self, module: Distillation, validation: Score) -> Epoch:
         means = [total / self.habits.steps_per_epoch for total in module.sums]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -12,17 +13,28 @@ import torch
 from torch import nn
 
 from inspection.config import StudentConfig
-from inspection.losses.distillation import DistillationLoss, Losses, balanced_weights
+from inspection.losses.distillation import (
+    DistillationLoss,
+    ImageWeights,
+    Losses,
+    balanced_weights,
+)
 from inspection.models.student import Student
 from inspection.training.augment import Augmentation, augment, generator_for, to_network
+from inspection.training.mishaps import Diverged
+from inspection.training.mixing import mix_images
+from inspection.training.pieces import Gradients, cut, with_gradients
 from inspection.training.pixels import PixelSource
+from inspection.training.rates import climb, cosine, plateau
+from inspection.training.strategy import (
+    SCALE,
+    apply_strategy,
+    optimizer_groups,
+    rest_frozen,
+)
 from inspection.training.stream import Batch
 from inspection.training.targets import Targets
 
-WARM_UP = 0.1
-"""Share of the steps in which the learning rate climbs."""
-FINAL_RATE = 0.01
-"""Share of the learning rate at the last step."""
 AVERAGE = 0.98
 """Decay of the moving average of weights, per step, once it is warm."""
 
@@ -46,13 +58,14 @@ class Distillation(L.LightningModule):
 
     def __init__(self, student: Student, lesson: Lesson, config: StudentConfig) -> None:
         super().__init__()
+        apply_strategy(student, config)
         self.student = student
         self.average = copy.deepcopy(student).eval().requires_grad_(False)
         self.lesson = lesson
         self.config = config
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(lesson.seed)
-            self.projection = nn.Linear(student.embedding_size, lesson.targets.features.shape[1])
+            self.projection = _projection(student.embedding_size, lesson.targets.features)
         self.loss = DistillationLoss(
             class_weights=balanced_weights(
                 lesson.targets.labels, student.num_classes, balance=config.balance_classes
@@ -65,6 +78,10 @@ class Distillation(L.LightningModule):
         self.step = 0
         self.sums = [0.0, 0.0, 0.0, 0.0]
         """Of the four losses over the steps of this epoch so far."""
+        self.validations: Sequence[float] = ()
+        """Validation losses of the epochs so far, which a plateau goes by."""
+        self.at_once = config.batch_size
+        """Images through the network at a time; fewer than a batch when memory was full."""
 
     def train(self, mode: bool = True) -> Self:
         """As torch, but statistics of given weights stay as given.
@@ -73,6 +90,7 @@ class Distillation(L.LightningModule):
         """
         super().train(mode)
         self.average.eval()
+        rest_frozen(self.student)
         if self.config.weights != "none":
             for module in self.student.modules():
                 if isinstance(module, (nn.BatchNorm1d, nn.BatchNorm2d)):
@@ -85,31 +103,60 @@ class Distillation(L.LightningModule):
         generator = generator_for(self.lesson.seed, 1, step)
         pixels = self.lesson.pixels.take(positions).to(self.device)
         images = augment(pixels, self.lesson.augmentation, generator)
+        images, targets = self._mixed(images, positions, step)
         torch.manual_seed(int(generator.initial_seed() % 2**31))  # dropout draws globally
-        logits, embedding = self.student(to_network(images, self.student.mean, self.student.std))
-        losses = self._losses(logits, embedding, positions)
-        self.sums = [
-            total + float(part.detach()) for total, part in zip(self.sums, losses, strict=True)
-        ]
-        return losses.total
+        total, values = self._learnt(images, targets)
+        if not math.isfinite(values[0]):
+            raise Diverged(f"the loss became {values[0]}", step)
+        self.sums = [sofar + value for sofar, value in zip(self.sums, values, strict=True)]
+        return total
 
-    def _losses(
-        self, logits: torch.Tensor, embedding: torch.Tensor, positions: torch.Tensor
-    ) -> Losses:
-        targets = self.lesson.targets
+    def _mixed(
+        self, images: torch.Tensor, positions: torch.Tensor, step: int
+    ) -> tuple[torch.Tensor, Targets]:
+        """The batch with its targets, mixed when asked to."""
+        targets = self.lesson.targets.take(positions).to(self.device)
+        if self.config.mix == "none" and not self.config.unlabelled:
+            return images, targets
+        targets = targets.shared(self.student.num_classes)
+        if self.config.mix == "none":
+            return images, targets
+        images, mixture = mix_images(images, self.config.mix, self.lesson.seed, step)
+        return images, targets.mixed(mixture, self.config.distill_temperature)
+
+    def _learnt(self, images: torch.Tensor, targets: Targets) -> tuple[torch.Tensor, list[float]]:
+        """What is minimised, ready for its backward pass, and the four losses' values."""
+        weights: ImageWeights = self.loss.weigh(targets.labels, targets.logits)
+        pieces = cut(len(images), self.at_once)
+        if len(pieces) == 1:
+            losses = self._losses(images, targets, weights)
+            return losses.total, [float(part.detach()) for part in losses]
+        gradients = Gradients([p for p in self.parameters() if p.requires_grad])
+        values = [0.0, 0.0, 0.0, 0.0]
+        for piece in pieces:
+            own = ImageWeights(weights.labels[piece], weights.teacher[piece])
+            losses = self._losses(images[piece], targets.take(piece), own)
+            gradients.add(losses.total)
+            parts = [float(part.detach()) for part in losses]
+            values = [sofar + part for sofar, part in zip(values, parts, strict=True)]
+        return with_gradients(values[0], gradients), values
+
+    def _losses(self, images: torch.Tensor, targets: Targets, weights: ImageWeights) -> Losses:
+        logits, embedding = self.student(to_network(images, self.student.mean, self.student.std))
         losses: Losses = self.loss(
             logits,
             self.projection(embedding),
-            targets.labels[positions].to(self.device),
-            targets.logits[positions].to(self.device),
-            targets.features[positions].to(self.device),
+            targets.labels,
+            targets.logits,
+            targets.features,
+            weights,
         )
         return losses
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:  # noqa: ARG002
-        """Set the learning rate of this step."""
+        """Set the learning rate of this step, in each group by its own factor."""
         for group in self.optimizers().param_groups:  # type: ignore[union-attr]  # one optimizer
-            group["lr"] = self.learning_rate(self.step)
+            group["lr"] = self.learning_rate(self.step) * group[SCALE]
 
     def finish_step(self) -> None:
         """Count the step and let the average follow the student."""
@@ -124,21 +171,21 @@ class Distillation(L.LightningModule):
                 average[name].copy_(tensor)
 
     def learning_rate(self, step: int) -> float:
-        """Linear warm-up, then half a cosine down to 1 %."""
+        """Of the classifier, by the configured schedule; other layers learn by a factor of it."""
         progress = step / max(1, self.lesson.total_steps)
-        peak = self.config.learning_rate
-        if progress < WARM_UP:
-            return peak * max(0.01, progress / WARM_UP)
-        fall = 0.5 * (1.0 + math.cos(math.pi * (progress - WARM_UP) / (1.0 - WARM_UP)))
-        return peak * (FINAL_RATE + (1.0 - FINAL_RATE) * fall)
+        if self.config.schedule == "plateau":
+            return self.config.learning_rate * climb(progress) * plateau(self.validations)
+        return self.config.learning_rate * cosine(progress)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        """AdamW; biases and batch norm are not decayed."""
-        trained = [*self.student.parameters(), *self.projection.parameters()]
-        groups: list[dict[str, Any]] = [
-            {"params": [p for p in trained if p.ndim > 1]},
-            {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
-        ]
+        """AdamW over what learns."""
         return torch.optim.AdamW(
-            groups, lr=self.config.learning_rate, weight_decay=self.config.weight_decay
+            optimizer_groups(self.student, self.projection, self.config),
+            lr=self.config.learning_rate,
+            weight_decay=self.config.weight_decay,
         )
+
+
+def _projection(embedding_size: int, features: torch.Tensor | None) -> nn.Module:
+    """From the student's embedding to the teacher's view, where there is one."""
+    return nn.Identity() if features is None else nn.Linear(embedding_size, features.shape[1])

@@ -1,4 +1,4 @@
-"""The student: distilled from the teacher, killed and resumed at will, and written where it can be exported.
+"""The student: distilled from the teacher or taught by labels alone, killed and resumed at will, written for export.
 
 Covered: SIGKILL at any moment; running the same thing again goes on from the last checkpoint, and ends with the same
 numbers. Not covered: going on with another config, data set or teacher (that is another run, and starts anew).
@@ -18,6 +18,7 @@ from deploy.edge.files import canonical_json, sha256_bytes, sha256_file
 from deploy.edge.spec import Preprocessing
 from inspection.config import StudentConfig
 from inspection.data.index import ImageIndex
+from inspection.errors import ConfigError, DataError
 from inspection.features.device import resolve_device, use_own_cores
 from inspection.features.extract import Features
 from inspection.models.heads import Teacher
@@ -27,11 +28,12 @@ from inspection.records import Record
 from inspection.training.augment import Augmentation
 from inspection.training.checkpoint import CHECKPOINT, Checkpoint, load_checkpoint
 from inspection.training.epochs import Epoch, predict
-from inspection.training.labels import Rows, rows_of
+from inspection.training.labels import NO_LABEL, Rows, learnable_classes, rows_of
 from inspection.training.pixels import FromDisk, PixelSource, open_pixels
 from inspection.training.scores import Score
+from inspection.training.strategy import trained_count
 from inspection.training.stream import Plan
-from inspection.training.targets import teacher_targets
+from inspection.training.targets import Targets, label_targets, teacher_targets
 
 if TYPE_CHECKING:
     from inspection.training.journal import Journal
@@ -39,6 +41,19 @@ if TYPE_CHECKING:
 RECIPE = "distillation v1"
 """Part of every run's key: change it when a saved run must not be continued by newer code."""
 RESULT = "result.json"
+
+LATER_KEYS = (
+    "strategy",
+    "last_stages",
+    "layer_decay",
+    "schedule",
+    "mix",
+    "jitter",
+    "rotate",
+    "mirror_axes",
+    "unlabelled",
+)
+"""Settings that came after the first runs: at their defaults they are no part of a key, or old runs would be lost."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +68,10 @@ class StudentResult(Record):
     validation: Score
     resumed_from: int | None
     """The step of the checkpoint that the last process began with; null if it began at the start."""
+    trained_parameters: int = 0
+    """How many of the student's numbers learnt; the strategy froze the others. 0 in results older than strategies."""
+    remarks: tuple[str, ...] = ()
+    """What went otherwise than asked, one sentence each: memory was full, the loss was no longer a number …"""
 
 
 class StudentOutputs(NamedTuple):
@@ -62,33 +81,46 @@ class StudentOutputs(NamedTuple):
     embedding: npt.NDArray[np.float32]
 
 
-def student_key(index: ImageIndex, teacher: Teacher, config: StudentConfig, *, seed: int) -> str:
+def student_key(
+    index: ImageIndex, teacher: Teacher | None, config: StudentConfig, *, seed: int
+) -> str:
     """Content address of a training run: equal keys mean equal students."""
     parts = {
         split: [[*pair] for pair in zip(rows.image_ids, rows.labels.tolist(), strict=True)]
-        for split in ("train", "val")
-        for rows in [rows_of(index, split, index.classes)]
+        for split, rows in zip(("train", "val"), _splits(index, config), strict=True)
     }
-    # How often to save does not change what is learnt.
-    settings = config.model_dump(mode="json", exclude={"checkpoint_every_steps"})
+    settings = _settings(config)
     path = Path(config.weights)
     weights = sha256_file(path) if path.is_file() else config.weights
-    document = [RECIPE, settings, weights, list(index.classes), parts, teacher.digest(), seed]
+    taught_by = teacher.digest() if teacher else None
+    document = [RECIPE, settings, weights, list(index.classes), parts, taught_by, seed]
     return sha256_bytes(canonical_json(document))
+
+
+def _settings(config: StudentConfig) -> dict[str, object]:
+    """What of a config decides what is learnt; how often to save does not."""
+    said = config.model_dump(mode="json", exclude={"checkpoint_every_steps"})
+    usual = {name: StudentConfig.model_fields[name].default for name in LATER_KEYS}
+    return {name: value for name, value in said.items() if usual.get(name, ...) != value}
 
 
 def train_student(
     index: ImageIndex,
-    features: Features,
-    teacher: Teacher,
+    features: Features | None,
+    teacher: Teacher | None,
     config: StudentConfig,
     *,
     seed: int,
     folder: Path,
     device: str = "auto",
 ) -> StudentResult:
-    """Distil a student into `folder`, going on from what an earlier, killed call left there."""
+    """Train a student into `folder`, going on from what an earlier, killed call left there.
+
+    `features` and `teacher` may be None when nothing is to be distilled: a classifier that learns from labels alone.
+    """
     use_own_cores()
+    classes = learnable_classes(index)
+    _check_teacher(classes, features, teacher, config)
     key = student_key(index, teacher, config, seed=seed)
     if (finished := _finished(folder, key)) is not None:
         return finished
@@ -97,8 +129,7 @@ def train_student(
     from inspection.training.journal import Habits, Journal
     from inspection.training.module import Distillation, Lesson
 
-    classes = index.classes
-    train, val = rows_of(index, "train", classes), rows_of(index, "val", classes)
+    train, val = _splits(index, config)
     start = start_student(
         config.architecture,
         len(classes),
@@ -109,8 +140,8 @@ def train_student(
     plan = Plan(len(train), config.batch_size, seed)
     lesson = Lesson(
         pixels=_pixels(train, config, "training"),
-        targets=teacher_targets(train, features, teacher, seed=seed),
-        augmentation=Augmentation(mirror=config.mirror, turn=config.turn),
+        targets=_targets(train, features, teacher, seed),
+        augmentation=_augmentation(config),
         total_steps=plan.steps_per_epoch * config.epochs,
         seed=seed,
     )
@@ -119,8 +150,12 @@ def train_student(
     validation = (_pixels(val, config, "validation"), val.labels)
     resume = load_checkpoint(folder, key)
     journal = Journal(habits, validation, resume)
+    for name in _never_seen(train, classes):
+        journal.remark(f"no training image shows '{name}': the student cannot know this class")
     fit(Distillation(start.student, lesson, config), plan, journal, resolve_device(device))
-    result = _result(folder, journal, resume)
+    result = replace(
+        _result(folder, journal, resume), trained_parameters=trained_count(start.student)
+    )
     return _write(
         result, start, journal, _card(start, config, classes, result.validation.temperature)
     )
@@ -133,6 +168,62 @@ def predict_student(folder: Path, index: ImageIndex, *, device: str = "auto") ->
     student.to(resolve_device(device)).to(memory_format=torch.channels_last)
     source = FromDisk(index.paths, card.preprocessing)
     return StudentOutputs(*predict(student, source, len(index)))
+
+
+def _check_teacher(
+    classes: tuple[str, ...],
+    features: Features | None,
+    teacher: Teacher | None,
+    config: StudentConfig,
+) -> None:
+    """Whether there is a teacher where one is needed, and it knows the same classes."""
+    listens = config.distill_logits > 0 or config.distill_features > 0
+    if listens and (features is None or teacher is None):
+        raise ConfigError(
+            [
+                "student.distill_logits: there is no teacher to distil from: train one, or set "
+                "student.distill_logits=0 and student.distill_features=0"
+            ]
+        )
+    if config.unlabelled and not listens:
+        raise ConfigError(
+            [
+                "student.unlabelled: only a teacher can say what unlabelled images show: set "
+                "student.distill_logits or student.distill_features above 0"
+            ]
+        )
+    if teacher is not None and teacher.classes != classes:
+        raise DataError(
+            f"the teacher knows other classes ({', '.join(teacher.classes)}) than the images to learn from "
+            f"({', '.join(classes)}): train the teacher on these images"
+        )
+
+
+def _splits(index: ImageIndex, config: StudentConfig) -> tuple[Rows, Rows]:
+    classes = index.classes
+    train = rows_of(index, "train", classes, unlabelled=config.unlabelled)
+    return train, rows_of(index, "val", classes)
+
+
+def _targets(rows: Rows, features: Features | None, teacher: Teacher | None, seed: int) -> Targets:
+    if features is None or teacher is None:
+        return label_targets(rows)
+    return teacher_targets(rows, features, teacher, seed=seed)
+
+
+def _never_seen(train: Rows, classes: tuple[str, ...]) -> list[str]:
+    seen = set(train.labels.tolist()) - {NO_LABEL}
+    return [name for number, name in enumerate(classes) if number not in seen]
+
+
+def _augmentation(config: StudentConfig) -> Augmentation:
+    return Augmentation(
+        mirror=config.mirror,
+        mirror_rows=config.mirror_axes == "both",
+        turn=config.turn,
+        rotate=config.rotate,
+        jitter=config.jitter,
+    )
 
 
 def _pixels(rows: Rows, config: StudentConfig, what: str) -> PixelSource:
@@ -176,6 +267,7 @@ def _result(folder: Path, journal: Journal, resume: Checkpoint | None) -> Studen
         best_epoch=progress.best_epoch,
         validation=progress.best,
         resumed_from=int(resume.facts["step"]) if resume else None,
+        remarks=tuple(journal.remarks),
     )
 
 

@@ -6,6 +6,7 @@ parts per defect class, the validation images alone would choose by luck.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -21,7 +22,7 @@ from inspection.models.heads import Head, HeadKind, Matrix, Teacher
 from inspection.progress import bar
 from inspection.records import Record
 from inspection.training.heads import SETTINGS, Examples, head_path
-from inspection.training.labels import Rows, rows_of
+from inspection.training.labels import Rows, learnable_classes, rows_of
 from inspection.training.scores import Score, score
 
 FOLDS = 4
@@ -62,7 +63,7 @@ def train_teacher(
 ) -> TeacherResult:
     """Fit the heads `config.head` allows on the train split, choose and calibrate on held-out images."""
     use_own_cores()
-    classes = index.classes
+    classes = learnable_classes(index)
     train, val = rows_of(index, "train", classes), rows_of(index, "val", classes)
     kinds: tuple[HeadKind, ...] = ("linear", "mlp") if config.head == "auto" else (config.head,)
     folds = _folds(train, seed)
@@ -128,7 +129,10 @@ def _folds(train: Rows, seed: int) -> list[tuple[Labels, Labels]]:
     rarest = int(np.bincount(train.labels)[np.unique(train.labels)].min())
     count = max(2, min(FOLDS, rarest, len(set(train.groups))))
     splitter = StratifiedGroupKFold(count, shuffle=True, random_state=seed)
-    return list(splitter.split(train.labels, train.labels, groups=train.groups))
+    with warnings.catch_warnings():
+        # A class of one image has no second fold to be in; its head is then tried without it.
+        warnings.filterwarnings("ignore", message="The least populated class")
+        return list(splitter.split(train.labels, train.labels, groups=train.groups))
 
 
 def _score_of(candidate: _Candidate, chosen: bool) -> HeadScore:

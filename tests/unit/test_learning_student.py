@@ -12,118 +12,34 @@ import time
 import warnings
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
 
 from deploy.edge.spec import Preprocessing
-from inspection.config import StudentConfig, TeacherConfig
 from inspection.data.index import ImageIndex
 from inspection.errors import WeightsError
-from inspection.features.extract import Features, extract_features
 from inspection.models.heads import Teacher
 from inspection.models.student_files import StudentCard, load_deploy_graph, load_student
-from inspection.store import Store
 from inspection.training.checkpoint import CHECKPOINT
 from inspection.training.pixels import FromDisk, InMemory, open_pixels
 from inspection.training.student import (
     StudentResult,
     predict_student,
     student_key,
-    train_student,
 )
-from inspection.training.teacher import train_teacher
+from tests.unit.learning_material import CHILD, CONFIG, SIDE, killed_at, taught, trained
 
 pytestmark = pytest.mark.training
 
-SIDE = 32
-CONFIG = StudentConfig(
-    image_size=SIDE, epochs=16, batch_size=8, learning_rate=5e-3, patience=16, distill_features=0.2
-)
 STEPS = 6  # per epoch: 48 training images
-
-CHILD = """
-import os, signal, sys
-from pathlib import Path
-from inspection.config import StudentConfig
-from inspection.data.index import ImageIndex
-from inspection.features.extract import Features
-from inspection.models.heads import Teacher
-from inspection.training import module
-from inspection.training.student import train_student
-
-home, folder, config, die_at = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3], int(sys.argv[4])
-finish = module.Distillation.finish_step
-
-def finish_step(self):
-    finish(self)
-    print(self.step, flush=True)
-    if self.step == die_at:
-        os.kill(os.getpid(), signal.SIGKILL)
-
-module.Distillation.finish_step = finish_step
-train_student(
-    ImageIndex.load(home / "index.parquet"), Features.load(home), Teacher.load(home),
-    StudentConfig.model_validate_json(config), seed=3, folder=folder, device="cpu",
-)
-"""
-
-
-def drawn(label: str, generator: np.random.Generator) -> np.ndarray:
-    """A grey noisy surface, plain, striped or with one bright spot."""
-    image = generator.normal(110, 18, (40, 40))
-    if label == "stripes":
-        image += 45 * np.sin(np.arange(40) * 1.3 + generator.uniform(0, 6))[:, None]
-    if label == "spot":
-        y, x = generator.integers(5, 30, 2)
-        image[y : y + 6, x : x + 6] += 90
-    return np.repeat(image.clip(0, 255).astype(np.uint8)[:, :, None], 3, axis=2)
 
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a tiny data set, its features and a teacher."""
-    home = tmp_path_factory.mktemp("home")
-    generator = np.random.default_rng(0)
-    rows = []
-    for number in range(96):
-        label = ("plain", "stripes", "spot")[number % 3]
-        cv2.imwrite(str(home / f"{number}.png"), drawn(label, generator))
-        split = ("train", "val", "train", "test")[number // 3 % 4]
-        rows.append(
-            {"path": f"{number}.png", "image_id": f"{number:03d}", "label": label, "split": split}
-        )
-    index = ImageIndex.from_rows(home, rows)
-    config = TeacherConfig(backbone="test_resnet", image_size=64)
-    features = extract_features(index, config, store=Store(home / "s"), seed=0, device="cpu")
-    index.save(home / "index.parquet")
-    features.save(home)
-    train_teacher(index, features, config, seed=0).teacher.save(home)
-    return home
-
-
-def trained(
-    home: Path, folder: Path, config: StudentConfig = CONFIG, seed: int = 3
-) -> StudentResult:
-    index = ImageIndex.load(home / "index.parquet")
-    features, teacher = Features.load(home), Teacher.load(home)
-    return train_student(index, features, teacher, config, seed=seed, folder=folder, device="cpu")
-
-
-def killed_at(home: Path, folder: Path, step: int, config: StudentConfig = CONFIG) -> None:
-    command = [
-        sys.executable,
-        "-c",
-        CHILD,
-        str(home),
-        str(folder),
-        config.model_dump_json(),
-        str(step),
-    ]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
-    assert done.returncode == -signal.SIGKILL, done.stderr
+    return taught(tmp_path_factory.mktemp("home"), 96)
 
 
 def decisions(home: Path, folder: Path) -> tuple[np.ndarray, np.ndarray]:
