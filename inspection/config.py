@@ -172,6 +172,13 @@ class MonitorConfig(Strict):
     min_images: int = Field(30, ge=5)
 
 
+class ReportConfig(Strict):
+    """What the run's page shows beyond the usual."""
+
+    umap: bool = False
+    """Also draw the features by UMAP; off, because compiling it costs a new process a quarter of a minute."""
+
+
 class RunConfig(Strict):
     """One file in `configs/`: one run you can name."""
 
@@ -185,3 +192,4 @@ class RunConfig(Strict):
     student: StudentConfig = StudentConfig()
     gate: GateConfig = GateConfig()
     monitor: MonitorConfig = MonitorConfig()
+    report: ReportConfig = ReportConfig()

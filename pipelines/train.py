@@ -18,6 +18,7 @@ from pipelines.launcher.hooks import say_failure, say_start
 from steps.check_data import check_data
 from steps.check_networks import check_networks
 from steps.evaluate_models import evaluate_models
+from steps.explain_predictions import explain_predictions
 from steps.export_bundle import export_bundle
 from steps.extract_features import extract_features
 from steps.find_duplicates import find_duplicates
@@ -84,6 +85,7 @@ def train(config: RunConfig, around: Surroundings) -> None:
         index, features, teacher, c.student, *learning, around.student_weights, around.code
     )
     assessment = evaluate_models(index, test_set, features, teacher, student, c.device)
+    explanations = explain_predictions(index, student, c.data.mask_threshold, c.seed, c.device)
     release, bundle = export_bundle(
         index,
         test_set,
@@ -106,6 +108,7 @@ def train(config: RunConfig, around: Surroundings) -> None:
         teacher,
         student,
         assessment,
+        explanations,
         release,
         slow,
         fast,

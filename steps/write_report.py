@@ -15,6 +15,7 @@ from data_checks.results import GateReport
 from deploy.export.release import Release
 from inspection.config import RunConfig
 from inspection.data.index import ImageIndex
+from inspection.evaluation.explanations import Explanations
 from inspection.evaluation.gate import GateVerdict
 from inspection.evaluation.latency import Latency
 from inspection.features.extract import Features
@@ -35,6 +36,7 @@ def write_report(
     teacher: TeacherResult,
     student: StudentResult,
     assessment: Assessment,
+    explanations: Explanations,
     release: Release,
     teacher_latency: Latency,
     student_latency: Latency,
@@ -61,6 +63,7 @@ def write_report(
         training=student,
         teacher=assessment.teacher,
         student=release.evaluation,
+        explanations=explanations,
         latencies={"teacher": teacher_latency, "student": student_latency},
         certificate=release.certificate,
         gate=verdict,

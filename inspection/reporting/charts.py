@@ -17,7 +17,7 @@ from inspection.evaluation.latency import Latency
 from inspection.evaluation.metrics import Evaluation
 from inspection.reporting.markup import Html, join, tag
 from inspection.reporting.svg import Plot, curve, label, mark, segment
-from inspection.reporting.wording import Interval, milliseconds, percent, score
+from inspection.reporting.wording import Interval, milliseconds, score
 
 COLOURS = 10
 """`--c0` to `--c9` of the style sheet."""
@@ -40,15 +40,11 @@ def feature_map(
     labels: Sequence[str],
     titles: Sequence[str],
     classes: Sequence[str],
-    explained: tuple[float, float],
+    axes: tuple[str, str],
+    what: str,
 ) -> Html:
-    """Points (N, 2) coloured by class; `explained` is each axis' share of the variance."""
-    plot = Plot.of(
-        _padded(points[:, 0]),
-        _padded(points[:, 1]),
-        tuple(f"component {i + 1} ({percent(share)})" for i, share in enumerate(explained)),  # type: ignore[arg-type]  # always two
-        size=(760, 460),
-    )
+    """Points (N, 2) coloured by class; `what` ends the sentence that describes the picture."""
+    plot = Plot.of(_padded(points[:, 0]), _padded(points[:, 1]), axes, size=(760, 460))
     groups = []
     for k, name in enumerate(classes):
         mine = [i for i, found in enumerate(labels) if found == name]
@@ -58,8 +54,7 @@ def feature_map(
         ]
         groups.append(tag("g", *marks, class_=f"dots {colour(k)}", data_series=name))
     return plot.draw(
-        f"Feature map of {len(points)} images in {len(classes)} classes: first two principal components, "
-        f"{percent(sum(explained))} of the variance",
+        f"Feature map of {len(points)} images in {len(classes)} classes: {what}",
         *groups,
     )
 

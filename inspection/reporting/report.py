@@ -10,6 +10,7 @@ from inspection.reporting.chapters.drift import drift
 from inspection.reporting.chapters.duplicates import duplicates
 from inspection.reporting.chapters.features import features
 from inspection.reporting.chapters.images import images
+from inspection.reporting.chapters.looked_at import looked_at
 from inspection.reporting.chapters.mistakes import mistakes
 from inspection.reporting.chapters.proof import certificate, gate
 from inspection.reporting.chapters.provenance import provenance
@@ -41,6 +42,7 @@ def render_report(run: RunReport) -> str:
         gate(run),
         quality(run),
         mistakes(run, pictures),
+        looked_at(run, pictures),
         speed(run),
         certificate(run),
         training(run),

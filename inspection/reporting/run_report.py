@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from inspection.config import RunConfig
 from inspection.data.index import ImageIndex
+from inspection.evaluation.explanations import Explanations
 from inspection.evaluation.gate import GateVerdict
 from inspection.evaluation.latency import Latency
 from inspection.evaluation.metrics import Evaluation
@@ -256,6 +257,7 @@ class RunReport:
     training: Training | None = None
     teacher: Evaluation | None = None
     student: Evaluation | None = None
+    explanations: Explanations | None = None
     latencies: Mapping[str, Latency] = field(default_factory=dict)
     certificate: CertificateTable | None = None
     gate: GateVerdict | None = None

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import cv2
@@ -18,7 +17,8 @@ import numpy.typing as npt
 from deploy.edge.decode import read_image
 from deploy.edge.errors import ImageError
 from inspection.data.index import ImageIndex
-from inspection.data.shapes import Region
+from inspection.data.marked_area import drawn_area, inside_root
+from inspection.data.shapes import Mask
 
 Pixels = npt.NDArray[np.uint8]
 Polygon = tuple[tuple[float, float], ...]
@@ -67,22 +67,36 @@ class Pictures:
             self.spent += len(self._made[path].uri) * 3 // 4
         return self._made[path]
 
+    def drawn(self, pixels: Pixels, area: Mask | None = None) -> Thumbnail:
+        """A small thumbnail of a picture made for the page, uint8 RGB (H, W, 3), with the outlines of `area` (H, W)."""
+        if self.spent > STOP_AFTER:
+            return _placeholder("left out: the page is full")
+        jpeg, scale = _jpeg(pixels, SMALL_SIDE, SMALL_QUALITY)
+        outlines = _area_polygons(area, scale) if area is not None else ()
+        return self._thumbnail(jpeg, pixels.shape[:2], scale, outlines)
+
     def _make(self, path: str) -> Thumbnail:
         if self.spent > STOP_AFTER:
             return _placeholder("left out: the page is full")
-        pixels, missing = self._pixels(path)
+        pixels, missing = self.pixels(path)
         if pixels is None:
             return _placeholder(missing)
         tight = self.spent > SHRINK_AFTER
         jpeg, scale = _jpeg(pixels, *((SMALL_SIDE, SMALL_QUALITY) if tight else (SIDE, QUALITY)))
-        self.spent += len(jpeg)
-        height, width = (max(1, round(side * scale)) for side in pixels.shape[:2])
         polygons = self._outlines(self._rows.get(path, {}), pixels.shape[:2], scale)
-        uri = "data:image/jpeg;base64," + base64.b64encode(jpeg).decode()
-        return Thumbnail(uri, width, height, polygons)
+        return self._thumbnail(jpeg, pixels.shape[:2], scale, polygons)
 
-    def _pixels(self, path: str) -> tuple[Pixels | None, str]:
-        file = _inside(self.index.root, path)
+    def _thumbnail(
+        self, jpeg: bytes, shape: tuple[int, ...], scale: float, outlines: tuple[Polygon, ...]
+    ) -> Thumbnail:
+        self.spent += len(jpeg)
+        height, width = (max(1, round(side * scale)) for side in shape)
+        uri = "data:image/jpeg;base64," + base64.b64encode(jpeg).decode()
+        return Thumbnail(uri, width, height, outlines)
+
+    def pixels(self, path: str) -> tuple[Pixels | None, str]:
+        """The image itself, uint8 RGB (H, W, 3), or why it cannot be had."""
+        file = inside_root(self.index.root, path)
         if file is None:
             return None, "outside the data folder"
         try:
@@ -93,35 +107,17 @@ class Pictures:
     def _outlines(
         self, row: dict[str, Any], shape: tuple[int, ...], scale: float
     ) -> tuple[Polygon, ...]:
-        regions = row.get("regions")
-        marked = _union(regions, shape) if regions else self._mask(row.get("mask_path"))
-        found = _mask_polygons(marked, shape, scale, self.mask_threshold)
-        if found:
-            return found
+        area = drawn_area(
+            self.index.root,
+            row,
+            (shape[0], shape[1]),
+            threshold=self.mask_threshold,
+            max_megapixels=self.max_megapixels,
+        )
+        if area is not None:
+            return _area_polygons(area, scale)
         boxes = row.get("boxes")
         return tuple(_box(box, scale) for box in boxes[:MAX_POLYGONS]) if boxes else ()
-
-    def _mask(self, path: Any) -> Pixels | None:
-        if not isinstance(path, str):
-            return None
-        pixels, _ = self._pixels(path)
-        return None if pixels is None else np.ascontiguousarray(pixels[..., 0])
-
-
-def _union(regions: list[dict[str, Any]], shape: tuple[int, ...]) -> Pixels | None:
-    """255 where any region is; None when the file is no longer of the size that was annotated."""
-    found = [Region(str(region["label"]), tuple(region["counts"])) for region in regions]
-    try:
-        masks = [region.mask(shape[0], shape[1]) for region in found]
-    except ValueError:
-        return None
-    return np.asarray(np.any(masks, axis=0) * 255, np.uint8)
-
-
-def _inside(root: Path, path: str) -> Path | None:
-    """The file, unless its name or a link leads out of the root."""
-    file = (root / path).resolve()
-    return file if file.is_relative_to(root.resolve()) else None
 
 
 def _jpeg(pixels: Pixels, side: int, quality: int) -> tuple[bytes, float]:
@@ -136,12 +132,8 @@ def _jpeg(pixels: Pixels, side: int, quality: int) -> tuple[bytes, float]:
     return data.tobytes(), scale
 
 
-def _mask_polygons(
-    mask: Pixels | None, shape: tuple[int, ...], scale: float, threshold: int
-) -> tuple[Polygon, ...]:
-    if mask is None or mask.shape != shape:
-        return ()
-    binary = (mask >= threshold).astype(np.uint8)
+def _area_polygons(area: Mask, scale: float) -> tuple[Polygon, ...]:
+    binary = area.astype(np.uint8)
     contours, _ = cv2.findContours(binary, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
     largest = sorted(contours, key=cv2.contourArea, reverse=True)[:MAX_POLYGONS]
     kept = [c for c in largest if cv2.contourArea(c) * scale * scale >= MIN_AREA] or largest[:1]

@@ -6,6 +6,7 @@ import json
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
@@ -38,6 +39,7 @@ CACHED = {
     "train_teacher",
     "train_student",
     "evaluate_models",
+    "explain_predictions",
     "measure_latency",
 }
 
@@ -55,7 +57,7 @@ def first(line: Line) -> dict[str, Any]:
 def test_a_run_ends_with_everything_it_promises(line: Line, first: dict[str, Any]) -> None:
     assert first["status"] == "completed"
     assert set(first["steps"].values()) == {"completed"}
-    assert len(first["steps"]) == 14
+    assert len(first["steps"]) == 15
     assert first["aliases"] == ["challenger", "champion"]
     assert first["version"] == 1
     assert first["leak_rate"] == 0.0
@@ -105,6 +107,44 @@ def test_a_gate_that_refuses_writes_the_report_and_registers_nothing(
     assert (model["digest"], "champion" in model["aliases"]) == (first["digest"], True)
     last = line.json("runs")["runs"][-1]
     assert (last["status"], last["sentence"]) == ("refused", refused["gate"]["sentence"])
+
+
+def test_the_report_shows_what_the_student_looked_at(first: dict[str, Any]) -> None:
+    page = Path(first["report"]).read_text()
+    chapter = page.partition('id="looked"')[0].rpartition("<section")[2]
+    chapter += page.partition('id="looked"')[2].partition("</section>")[0]
+    assert "Grad-CAM" in chapter
+    assert "Does it look where people marked the defect?" in chapter
+    assert chapter.count("<img") >= 10
+    assert len(chapter) < 300_000
+
+
+def test_the_example_notebook_analyses_the_run(
+    line: Line, first: dict[str, Any], root: Path
+) -> None:
+    """In a kernel that is spoken to over files: no port is opened, nothing is fetched."""
+    import nbformat
+    from nbclient import NotebookClient
+
+    book = nbformat.read(root / "examples" / "analyse_a_run.ipynb", as_version=4)
+    place = {"metadata": {"path": str(line.folder)}}
+    client = NotebookClient(book, timeout=300, kernel_name="python3", resources=place)
+    kernel = client.create_kernel_manager()
+    # Sockets want short names: not below pytest's folders.
+    with tempfile.TemporaryDirectory(prefix="nb") as sockets:
+        kernel.transport, kernel.ip = "ipc", f"{sockets}/k"
+        paths = {"PYTHONPATH": str(root), "IPYTHONDIR": f"{sockets}/ipython"}
+        client.execute(env={**line.environment, **paths})
+    outputs = [output for cell in book.cells for output in cell.get("outputs", [])]
+    said = "".join(output.get("text", "") for output in outputs)
+    data = [output.data for output in outputs if "data" in output]
+    assert said.startswith(f"{first['run']}: completed")
+    assert f"macro-F1 {first['student']['macro_f1']:.3f}" in said
+    assert f"keeps {first['macro_f1_retention']:.1%}" in said
+    assert sum("image/png" in found for found in data) == 5
+    (versions, classes) = (found["text/html"] for found in data if "text/html" in found)
+    assert first["digest"][:12] in versions
+    assert all(name in classes for name in ("crack", "dent", "ok", "pit", "scratch", "stain"))
 
 
 def test_bad_data_stops_before_training_with_a_page(line: Line, first: dict[str, Any]) -> None:
@@ -215,7 +255,12 @@ def test_killed_in_the_student_step_and_run_again(tmp_path: Path) -> None:
     process.communicate()
     assert line.json("runs")["runs"][-1]["status"] == "killed"
     again = line.run(*changes)
-    finished_before = CACHED - {"train_student", "evaluate_models", "measure_latency"}
+    finished_before = CACHED - {
+        "train_student",
+        "evaluate_models",
+        "explain_predictions",
+        "measure_latency",
+    }
     assert {n for n, status in again["steps"].items() if status == "cached"} == finished_before
     assert again["student"] == pytest.approx(whole["student"], abs=1e-6)
     killed = line.json("runs")["runs"][-2]

@@ -20,12 +20,20 @@ from data_checks.duplicates import DuplicatePair, DuplicateReport, group_duplica
 from data_checks.expectations import validate_index
 from data_checks.leaks import LeakExample, LeakReport, leak_report
 from data_checks.results import CheckResult, GateReport
+from deploy.edge.spec import Preprocessing
 from deploy.export.certificate import PENDING, Certificate, CertificateRow, Measured
 from inspection.config import DataConfig, GateConfig, RunConfig, StudentConfig, SyntheticConfig
 from inspection.data import surfaces
 from inspection.data.index import ImageIndex
 from inspection.data.ingest import ingest
 from inspection.data.splits import split
+from inspection.evaluation.explanations import (
+    Explanation,
+    Explanations,
+    Overlap,
+    packed,
+    pointing,
+)
 from inspection.evaluation.gate import gate
 from inspection.evaluation.latency import Latency
 from inspection.evaluation.metrics import Evaluation, evaluate
@@ -143,6 +151,32 @@ def certificate(student: Evaluation) -> Certificate:
     return Certificate(digest, student.test_digest, "torch fp32", CLASSES, {}, rows)
 
 
+def explanations(index: ImageIndex, found: Evaluation) -> Explanations:
+    """Heat in the upper left corner of some images the model got wrong, and of some it got right."""
+    paths = dict(zip(index.frame["image_id"], index.frame["path"], strict=True))
+    heat = np.zeros((32, 32), np.float32)
+    heat[:12, :12] = 1.0
+    wrong = sorted(found.wrong, key=lambda i: -max(found.probabilities[i]))[:4]
+    right = [i for i in range(found.count) if i not in found.wrong][:4]
+    shown = tuple(
+        Explanation(
+            image_id=found.image_ids[i],
+            path=str(paths[found.image_ids[i]]),
+            label=found.labels[i],
+            called=found.predictions[i],
+            confidence=max(found.probabilities[i]),
+            heat=packed(heat),
+            heat_true=packed(heat.T[::-1].copy()) if i in wrong else "",
+            overlap=Overlap(0.4, 0.1, i % 2 == 0) if i % 3 else None,
+        )
+        for i in [*wrong, *right]
+    )
+    seen = pointing([Overlap(0.4, 0.1, True), Overlap(0.2, 0.1, False), Overlap(0.6, 0.1, True)])
+    return Explanations(
+        "grad_cam", (8, 8), Preprocessing(96, 96), shown, right=seen, test_images=found.count
+    )
+
+
 def drift() -> DriftVerdict:
     signals = (
         signal("brightness", 0.41, "median 131 was 132"),
@@ -192,6 +226,7 @@ def full_run(root: Path, per_class: int = 15, **changes: Any) -> RunReport:
         training=training(),
         teacher=teacher,
         student=student,
+        explanations=explanations(index, student),
         latencies=latencies(),
         certificate=certificate(student),
         gate=gate(student, None, config.gate),
@@ -254,6 +289,7 @@ def small_run(root: Path, words: Words = str, **changes: Any) -> RunReport:
         ),
         training=training(3),
         student=student,
+        explanations=explanations(index, student),
         latencies={"student": Latency("student", words("onnxruntime"), 1.0, 2.0, 20, 1, 10, 20)},
         certificate=certificate(student),
         gate=gate(student, None, config.gate),

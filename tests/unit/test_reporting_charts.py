@@ -65,11 +65,13 @@ def test_the_feature_map_has_a_titled_mark_per_image() -> None:
     points = np.random.default_rng(0).normal(size=(30, 2))
     labels = ["a", "b", "c"] * 10
     titles = [f"{label}: {i}.jpg" for i, label in enumerate(labels)]
-    found = audit(feature_map(points, labels, titles, ["a", "b", "c"], (0.4, 0.2)))
+    found = audit(
+        feature_map(points, labels, titles, ["a", "b", "c"], ("x axis", "y axis"), "by PCA")
+    )
     assert found.tags["title"] == 1 + 30
     assert found.values("data-series") == ["a", "b", "c"]
-    assert "60.0 % of the variance" in found.values("aria-label")[0]
-    assert "component 2 (20.0 %)" in found.text
+    assert found.values("aria-label")[0].endswith("30 images in 3 classes: by PCA")
+    assert "y axis" in found.text
 
 
 def test_training_curves_name_their_ends_and_mark_the_best_epoch() -> None:

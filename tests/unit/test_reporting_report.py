@@ -22,6 +22,7 @@ CHAPTERS = [
     "gate",
     "quality",
     "mistakes",
+    "looked",
     "speed",
     "certificate",
     "training",
