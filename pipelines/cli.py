@@ -106,6 +106,20 @@ def runs(
 
 
 @app.command()
+def compare(
+    runs: Annotated[
+        list[str], typer.Argument(help="Finished runs of one frozen test set.", metavar="RUN…")
+    ],
+    out: Annotated[Path, typer.Option(help="The page to write.")] = Path("compare.html"),
+    json: Json = False,
+) -> Answer:
+    """Which recipe to take: runs that differ only by the seed are one; ties are called ties."""
+    from pipelines.commands.compare import compare_runs
+
+    return compare_runs(runs, out, settings=settings_here(), now=_now)
+
+
+@app.command()
 def models(json: Json = False) -> Answer:
     """Registered models: versions, digests, who is champion."""
     from pipelines.commands.models import list_models

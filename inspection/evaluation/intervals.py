@@ -6,6 +6,7 @@ Medicine 17 (1998).
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import dataclass
 
@@ -36,7 +37,7 @@ def wilson(hits: int, total: int, confidence: float = CONFIDENCE) -> tuple[float
     _check(hits, total)
     if total == 0:
         return 0.0, 1.0
-    z = float(norm.ppf(0.5 + confidence / 2))
+    z = _quantile(confidence)
     share = hits / total
     centre = share + z * z / (2 * total)
     half = z * math.sqrt(share * (1 - share) / total + z * z / (4 * total * total))
@@ -56,6 +57,12 @@ def clopper_pearson(hits: int, total: int, confidence: float = CONFIDENCE) -> tu
     low = 0.0 if hits == 0 else float(beta.ppf(tail, hits, total - hits + 1))
     high = 1.0 if hits == total else float(beta.ppf(1 - tail, hits + 1, total - hits))
     return low, high
+
+
+@functools.cache
+def _quantile(confidence: float) -> float:
+    """SciPy takes longer over it than all the rest takes, and it is asked for in every class of every model."""
+    return float(norm.ppf(0.5 + confidence / 2))
 
 
 def _check(hits: int, total: int) -> None:

@@ -32,11 +32,11 @@ def page(
 ) -> str:
     """A whole HTML document; `kind` names what sort of report it is, `top` opens it.
 
-    `extra` names a style and a script of `assets/` that work beside the report's own.
+    `extra` names a style, and a script where there is one, of `assets/` that work beside the report's own.
     """
     names = ("report", extra) if extra else ("report",)
     style = "".join(asset(f"{name}.css") for name in names)
-    scripts = [asset(f"{name}.js") for name in names]
+    scripts = [asset(f"{name}.js") for name in names if _is_asset(f"{name}.js")]
     body = tag(
         "body",
         tag("a", "Skip to the report", href="#top", class_="skip"),
@@ -115,3 +115,7 @@ def asset(name: str) -> str:
     """A file of `assets/` as text."""
     folder = resources.files("inspection.reporting") / "assets"
     return (folder / name).read_text(encoding="utf-8")
+
+
+def _is_asset(name: str) -> bool:
+    return (resources.files("inspection.reporting") / "assets" / name).is_file()

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from inspection.data.index import SPLITS, ImageIndex
+from inspection.evaluation.score_intervals import macro_f1_interval
 from inspection.reporting.blocks import tile, tiles
 from inspection.reporting.chapters.speed import faster
-from inspection.reporting.figures import macro_f1_interval, retention
+from inspection.reporting.figures import retention
 from inspection.reporting.markup import Html, join, tag
 from inspection.reporting.run_report import RunReport
 from inspection.reporting.shell import stamp

@@ -13,7 +13,7 @@ import pytest
 
 pytestmark = pytest.mark.process
 
-COMMANDS = ("run", "monitor", "doctor", "report", "runs", "models", "log", "ui")
+COMMANDS = ("run", "monitor", "doctor", "report", "runs", "compare", "models", "log", "ui")
 HEAVY = ("torch", "zenml", "mlflow", "pandas", "numpy", "lightning", "matplotlib", "onnxruntime")
 CALL = "import sys; from pipelines.entry import main; sys.exit(main())"
 
@@ -68,6 +68,8 @@ def test_every_command_explains_itself_and_takes_json(tmp_path: Path, command: s
         (["monitor", "none.yaml", "log"], "no such config"),
         (["report"], "no report in"),
         (["report", "none"], "no run 'none'"),
+        (["compare"], "Missing argument"),
+        (["compare", "none"], "no run 'none'"),
         (["log", "none", "out.parquet"], "none"),
         (["ui"], "nothing registered yet"),
     ],

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inspection.evaluation.metrics import Evaluation, evaluate
-from inspection.reporting.figures import macro_f1_interval, principal_components, retention
+from inspection.evaluation.score_intervals import macro_f1_interval
+from inspection.reporting.figures import principal_components, retention
 
 
 def model(confusion: npt.NDArray[np.int64]) -> Evaluation:

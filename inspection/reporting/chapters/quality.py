@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from inspection.evaluation.metrics import ClassScore, Evaluation
+from inspection.evaluation.score_intervals import macro_f1_interval
 from inspection.reporting.blocks import Section, card, columns, table
 from inspection.reporting.charts import interval_bar, reliability
-from inspection.reporting.figures import macro_f1_interval, retention
+from inspection.reporting.confusion import confusion
+from inspection.reporting.figures import retention
 from inspection.reporting.markup import Html, join, tag
 from inspection.reporting.run_report import RunReport
 from inspection.reporting.wording import Interval, between, count, percent, score, short
@@ -29,7 +31,7 @@ def quality(run: RunReport) -> Section | None:
     body = join(
         [
             _side_by_side(models),
-            columns(*(_confusion(model) for model in models)),
+            columns(*(confusion(m.name, m.classes, m.confusion) for m in models)),
             *(_classes(model) for model in reversed(models)),
             _calibration(models),
         ]
@@ -61,53 +63,6 @@ def with_interval(value: str, interval: str) -> Html:
 
 def _interval(value: Interval) -> str:
     return between(value.low, value.high)
-
-
-def _confusion(model: Evaluation) -> Html:
-    head = [tag("th", tag("span", name), scope="col", class_="turned") for name in model.classes]
-    rows = [
-        tag("tr", tag("th", name, scope="row"), *_cells(model, i))
-        for i, name in enumerate(model.classes)
-    ]
-    grid = tag(
-        "table",
-        tag(
-            "caption",
-            f"Confusion matrix of {model.name}: row = what it is, column = what it was called",
-        ),
-        tag("thead", tag("tr", tag("td"), *head)),
-        tag("tbody", *rows),
-        class_="confusion",
-    )
-    scroll = tag(
-        "div",
-        grid,
-        class_="scroll",
-        tabindex=0,
-        role="region",
-        aria_label=f"Confusion matrix of {model.name}",
-    )
-    return card(scroll, title=f"Confusion: {model.name}")
-
-
-def _cells(model: Evaluation, i: int) -> list[Html]:
-    support = sum(model.confusion[i])
-    cells = []
-    for j, amount in enumerate(model.confusion[i]):
-        share = amount / support if support else 0.0
-        kind = "hit" if i == j else "miss"
-        words = f"{model.classes[i]} called {model.classes[j]}: {amount} of {support}"
-        strong = " full" if share > 0.55 else ""
-        cells.append(
-            tag(
-                "td",
-                str(amount) if amount else tag("span", "·", class_="nil"),
-                class_=f"{kind}{strong}" if amount else None,
-                style=f"--share:{share:.3f}" if amount else None,
-                title=words,
-            )
-        )
-    return cells
 
 
 def _classes(model: Evaluation) -> Html:

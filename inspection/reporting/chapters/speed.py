@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from inspection.evaluation.latency import Latency
 from inspection.evaluation.metrics import Evaluation
+from inspection.evaluation.score_intervals import macro_f1_interval
 from inspection.reporting.blocks import Section, card, columns, table
 from inspection.reporting.charts import speed as speed_chart
-from inspection.reporting.figures import macro_f1_interval
 from inspection.reporting.markup import Html, tag
 from inspection.reporting.run_report import RunReport
 from inspection.reporting.wording import milliseconds, parameters, score, size, times

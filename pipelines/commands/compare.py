@@ -1,0 +1,122 @@
+"""`plumbline compare`: the models of finished runs, on one frozen test set, and which of them to take."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipelines.commands.target import checked_target
+from pipelines.launcher.client import open_zenml
+from pipelines.output import Answer, Table, stdout_is_stderr
+from pipelines.settings import Settings
+
+if TYPE_CHECKING:
+    from inspection.evaluation.compared import Comparison
+    from inspection.evaluation.recipe_card import RecipeCard
+    from inspection.evaluation.trained import Gathered
+    from pipelines.finished_runs import FinishedRun
+
+SEED = 7
+"""Of the draws: the same runs give the same intervals."""
+
+
+def compare_runs(
+    names: Sequence[str], out: Path, *, settings: Settings, now: Callable[[], datetime]
+) -> Answer:
+    """Write the page to `out` and the best recipe's card beside it."""
+    from inspection.evaluation.comparison import compare
+    from inspection.evaluation.comparison_words import overall
+    from inspection.evaluation.trained import gather
+    from pipelines.finished_runs import chosen_records, finished_run
+
+    target = checked_target(out, ".html")
+    records = chosen_records(names, settings)
+    with stdout_is_stderr():
+        client = open_zenml(settings)
+        runs = [finished_run(record, client) for record in records]
+        # Teachers first: what the students are held against.
+        gathered = gather([*(run.teacher for run in runs), *(run.student for run in runs)])
+        recipes = [one.recipe for one in gathered]
+        found = compare(recipes, seed=SEED, groups=_groups(runs))
+        card = _card(found, gathered)
+        beside = target.with_suffix(".card.json")
+        card.save(beside)
+        _write_page(found, gathered, card, runs[0], names, target, now())
+    document = {
+        "comparison": json.loads(found.to_json()),
+        "sentence": overall(found),
+        "best": found.best,
+        "page": str(target.resolve()),
+        "card": str(beside.resolve()),
+    }
+    lines = [overall(found), f"Page         {target}", f"Recipe card  {beside}"]
+    return Answer(document=document, table=_table(found), lines=lines, next=[])
+
+
+def _groups(runs: Sequence[FinishedRun]) -> Mapping[str, str]:
+    """The first run's: the test set is the same in all, or nothing is compared."""
+    return runs[0].groups
+
+
+def _card(found: Comparison, gathered: Sequence[Gathered]) -> RecipeCard:
+    from inspection.evaluation.comparison_words import about
+    from inspection.evaluation.recipe_card import RecipeCard
+
+    best = found.figures(found.best)
+    return RecipeCard(
+        name=best.name,
+        origin=next(one.origin for one in gathered if one.recipe.name == best.name),
+        test_digest=found.test_digest,
+        figures=best,
+        compared_with=tuple(one.name for one in found.recipes if one.name != best.name),
+        sentence=about(found, best),
+    )
+
+
+def _write_page(
+    found: Comparison,
+    gathered: Sequence[Gathered],
+    card: RecipeCard,
+    first: FinishedRun,
+    names: Sequence[str],
+    target: Path,
+    created: datetime,
+) -> None:
+    from inspection.reporting.comparison_page import ComparisonReport, write_comparison_page
+
+    report = ComparisonReport(
+        name=f"{len(gathered)} recipes",
+        created=created,
+        comparison=found,
+        recipes=[one.recipe for one in gathered],
+        curves={one.recipe.name: [each.curve for each in one.trained] for one in gathered},
+        index=first.index,
+        card=card,
+        command=shlex.join(["plumbline", "compare", *names]),
+    )
+    write_comparison_page(report, target)
+
+
+def _table(found: Comparison) -> Table:
+    from inspection.evaluation.comparison_words import percents, points
+
+    rows = []
+    for one in found.recipes:
+        pair = found.pair(one.name, found.best) if one.name != found.best else None
+        against = f"{pair.verdict}, {points(pair.difference)}" if pair else "the best"
+        rows.append(
+            (
+                one.name,
+                str(len(one.seeds)),
+                percents(one.accuracy),
+                f"{one.cost.parameters:,}",
+                f"{one.cost.latency_ms:.2f}",
+                against,
+            )
+        )
+    head = ("recipe", "seeds", "accuracy", "parameters", "ms per image", "against the best")
+    return Table(head, rows)
