@@ -89,6 +89,61 @@ class SplitConfig(Strict):
     """Use the split that the data came with (folders train, val, test; a manifest's column); refused when it leaks."""
 
 
+class SelfSupervisionConfig(Strict):
+    """Fine-tuning of a backbone without labels, on the training split (`inspection/training/self_supervision.py`)."""
+
+    method: Literal["dino", "ibot"] = "dino"
+    """`ibot` also guesses masked patches; for vision transformers only."""
+    epochs: int = Field(30, ge=1)
+    batch_size: int = Field(32, ge=2)
+    learning_rate: float = Field(5e-4, gt=0)
+    weight_decay: float = Field(0.04, ge=0)
+    warm_up: Fraction = 0.1
+    """Share of the steps in which the learning rate climbs."""
+    clip: float = Field(3.0, gt=0)
+    """Norm of the gradient, at most."""
+    global_size: int | None = Field(None, ge=16, le=1024)
+    """Side in pixels of the two large crops; null: `teacher.image_size`."""
+    local_size: int | None = Field(None, ge=16, le=1024)
+    """Side in pixels of the small crops; null: half of the large ones, in whole patches."""
+    local_crops: int = Field(4, ge=0, le=16)
+    global_scale: tuple[Fraction, Fraction] = (0.4, 1.0)
+    """Share of the image's area that a large crop shows: least, most."""
+    local_scale: tuple[Fraction, Fraction] = (0.1, 0.4)
+    mirror: bool = True
+    turn: bool = True
+    momentum: float = Field(0.99, ge=0, le=1)
+    """Of the moving average that teaches, at the first step; a cosine brings it to 1."""
+    centre_momentum: Fraction = 0.9
+    """Of the mean that is taken out of the teacher's outputs; 1 never learns it, and invites collapse."""
+    student_temperature: float = Field(0.1, gt=0)
+    teacher_temperature: float = Field(0.04, gt=0)
+    """Warmer (0.07) pays in long runs; in a few hundred steps it blurs what the teacher says."""
+    teacher_temperature_start: float = Field(0.04, gt=0)
+    teacher_warm_up: Fraction = 0.3
+    """Share of the steps in which the teacher's temperature climbs."""
+    freeze_blocks: int = Field(0, ge=0)
+    """So many first blocks, and the stem before them, stay as they are (timm's layer groups)."""
+    freeze_last_layer_epochs: int = Field(1, ge=0)
+    outputs: int = Field(1024, ge=2)
+    hidden: int = Field(512, ge=1)
+    bottleneck: int = Field(128, ge=1)
+    masked_images: Fraction = 0.5
+    """Share of the large crops whose patches are masked (`ibot`)."""
+    masked_patches: tuple[Fraction, Fraction] = (0.1, 0.5)
+    patch_weight: float = Field(1.0, ge=0)
+    check_every_epochs: int = Field(5, ge=1)
+    """How often nearest neighbours name the validation images; the first and the last time in any case."""
+    keep: Literal["last", "best"] = "last"
+    """`best`: of the start and the checked epochs, what validation images' nearest neighbours prefer."""
+    min_information: float = Field(0.02, ge=0)
+    """Nats that the teacher's outputs must tell about which image it was; below it the outputs have collapsed."""
+    min_spread: float = Field(0.01, ge=0)
+    """Spread of normalised embeddings (0: all equal, 1: all directions alike); below it they have collapsed."""
+    collapse_patience: int = Field(30, ge=1)
+    """Steps in a row below a limit that stop the run, counted from the end of the learning rate's warm-up."""
+
+
 class TeacherConfig(Strict):
     """A frozen timm backbone and the head trained on its features."""
 
@@ -109,6 +164,8 @@ class TeacherConfig(Strict):
     features_engine: Literal["local", "ray"] = "local"
     """`ray`: on the machines of a Ray cluster, which all see the images under the same paths."""
     head: Literal["auto", "linear", "mlp"] = "auto"
+    tune: SelfSupervisionConfig | None = None
+    """Fine-tune the backbone on the training images first, without labels."""
 
 
 class StudentConfig(Strict):

@@ -1,0 +1,466 @@
+"""A backbone learns from images without labels, goes on after SIGKILL, and stops when it collapses."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from deploy.edge.errors import ImageError
+from inspection.config import SelfSupervisionConfig, TeacherConfig
+from inspection.data.index import ImageIndex
+from inspection.errors import ConfigError, DataError, Refused, WeightsError
+from inspection.features.backbone import load_backbone
+from inspection.features.extract import extract_features
+from inspection.store import Store
+from inspection.training.checkpoint import CHECKPOINT
+from inspection.training.self_supervision import (
+    LAST_GOOD,
+    TunedBackbone,
+    tune_backbone,
+    tuning_key,
+)
+from inspection.training.self_supervision_gain import tuned_teacher, tuning_gain
+
+pytestmark = pytest.mark.training
+
+SIDE = 48
+CNN = TeacherConfig(backbone="test_resnet", image_size=SIDE)
+VIT = TeacherConfig(backbone="test_vit", image_size=SIDE)
+CONFIG = SelfSupervisionConfig(
+    epochs=4,
+    batch_size=12,
+    learning_rate=1e-3,
+    local_crops=1,
+    local_size=32,
+    outputs=64,
+    hidden=64,
+    bottleneck=32,
+    check_every_epochs=2,
+    teacher_temperature=0.07,
+)
+STEPS = 2  # per epoch: 24 training images
+
+CHILD = """
+import os, signal, sys
+from pathlib import Path
+from inspection.config import SelfSupervisionConfig, TeacherConfig
+from inspection.data.index import ImageIndex
+from inspection.training import self_supervision_loop as loop
+from inspection.training.self_supervision import tune_backbone
+
+home, folder, die_at = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[5])
+learn = loop.Loop._learn
+
+def dying(self, *arguments):
+    if self.step == die_at:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return learn(self, *arguments)
+
+loop.Loop._learn = dying
+tune_backbone(
+    ImageIndex.load(home / "index.parquet"), TeacherConfig.model_validate_json(sys.argv[3]),
+    SelfSupervisionConfig.model_validate_json(sys.argv[4]), seed=3, folder=folder, device="cpu",
+)
+"""
+
+
+def drawn(label: str, generator: np.random.Generator) -> np.ndarray:
+    """A grey noisy surface, plain, striped or with one bright spot."""
+    image = generator.normal(110, 18, (SIDE, SIDE))
+    if label == "stripes":
+        image += 45 * np.sin(np.arange(SIDE) * 1.3 + generator.uniform(0, 6))[:, None]
+    if label == "spot":
+        y, x = generator.integers(5, 36, 2)
+        image[y : y + 8, x : x + 8] += 90
+    return np.repeat(image.clip(0, 255).astype(np.uint8)[:, :, None], 3, axis=2)
+
+
+@pytest.fixture(scope="module")
+def index(tmp_path_factory: pytest.TempPathFactory) -> ImageIndex:
+    """48 images: 24 to train on, 12 each to validate and test; some training images have no label."""
+    home = tmp_path_factory.mktemp("home")
+    generator = np.random.default_rng(0)
+    rows = []
+    for number in range(48):
+        label = ("plain", "stripes", "spot")[number % 3]
+        cv2.imwrite(str(home / f"{number}.png"), drawn(label, generator))
+        split = ("train", "val", "train", "test")[number // 3 % 4]
+        rows.append(
+            {"path": f"{number}.png", "image_id": f"{number:03d}", "label": label, "split": split}
+        )
+    index = ImageIndex.from_rows(home, rows)
+    index.save(home / "index.parquet")
+    return index
+
+
+def tuned(
+    index: ImageIndex,
+    folder: Path,
+    teacher: TeacherConfig = CNN,
+    config: SelfSupervisionConfig = CONFIG,
+    **changes: object,
+) -> TunedBackbone:
+    config = SelfSupervisionConfig.model_validate({**config.model_dump(), **changes})
+    return tune_backbone(index, teacher, config, seed=3, folder=folder, device="cpu")
+
+
+@pytest.fixture(scope="module")
+def straight(index: ImageIndex, tmp_path_factory: pytest.TempPathFactory) -> TunedBackbone:
+    """The CNN's run that nobody disturbed."""
+    return tuned(index, tmp_path_factory.mktemp("straight"))
+
+
+def test_the_weights_are_read_as_any_file_is(
+    index: ImageIndex, straight: TunedBackbone, tmp_path: Path
+) -> None:
+    start = load_backbone(CNN, seed=3)
+    after = load_backbone(tuned_teacher(CNN, straight), seed=99)  # no seed makes these
+    assert after.info.weights_digest != start.info.weights_digest
+    assert (after.info.mean, after.info.std) == (start.info.mean, start.info.std)
+    assert after.info.licence.startswith(start.info.licence)
+    assert "tuned" in after.info.licence
+    assert after.info.weights == "backbone.safetensors"
+    assert straight.licence == after.info.licence
+
+
+def test_every_epoch_is_told(straight: TunedBackbone) -> None:
+    assert [each.epoch for each in straight.history] == [0, 1, 2, 3, 4]
+    assert [each.epoch for each in straight.history if each.knn is not None] == [0, 2, 4]
+    assert straight.history[0].pulse is None
+    for epoch in straight.history[1:]:
+        assert epoch.pulse is not None
+        assert np.isfinite(epoch.pulse.loss)
+        assert 0 < epoch.pulse.teacher_entropy <= np.log(CONFIG.outputs) + 1e-6
+        assert 0 < epoch.pulse.spread <= 1
+    rates = [epoch.momentum for epoch in straight.history[1:]]
+    assert rates == sorted(rates)
+    assert rates[-1] == 1.0
+    temperatures = [epoch.teacher_temperature for epoch in straight.history]
+    assert temperatures[0] == CONFIG.teacher_temperature_start
+    assert temperatures[-1] == pytest.approx(CONFIG.teacher_temperature)
+    assert TunedBackbone.from_json(straight.to_json()) == straight
+
+
+def test_only_what_is_needed_stays(straight: TunedBackbone) -> None:
+    names = sorted(path.name for path in straight.weights.parent.iterdir())
+    assert names == ["backbone.safetensors", "tuned.json"]
+
+
+def test_asked_again_it_answers_from_the_folder(index: ImageIndex, straight: TunedBackbone) -> None:
+    before = straight.weights.stat().st_mtime_ns
+    assert tuned(index, straight.weights.parent) == straight
+    assert straight.weights.stat().st_mtime_ns == before
+
+
+def test_equal_seeds_give_equal_bytes(
+    index: ImageIndex, straight: TunedBackbone, tmp_path: Path
+) -> None:
+    torch.manual_seed(5)
+    state = torch.random.get_rng_state()
+    again = tuned(index, tmp_path)
+    assert again.weights.read_bytes() == straight.weights.read_bytes()
+    assert again.history == straight.history
+    assert torch.equal(state, torch.random.get_rng_state())
+
+
+def test_killed_it_goes_on_from_the_epochs_end(
+    index: ImageIndex, straight: TunedBackbone, tmp_path: Path
+) -> None:
+    """SIGKILL in the third epoch; what lies there holds no pickle, and serves no other config."""
+    documents = [CNN.model_dump_json(), CONFIG.model_dump_json(), str(2 * STEPS + 1)]
+    command = [sys.executable, "-c", CHILD, str(index.root), str(tmp_path), *documents]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    assert not (tmp_path / "tuned.json").exists()
+    data = (tmp_path / CHECKPOINT).read_bytes()
+    header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+    assert json.loads(header.pop("__metadata__")["facts"])["step"] == 2 * STEPS
+    parts = {name.partition(".")[0] for name in header}
+    assert parts == {"student", "teacher", "loss", "optimizer", "good", "best"}
+    elsewhere = tmp_path / "other"
+    elsewhere.mkdir()
+    (elsewhere / CHECKPOINT).write_bytes(data)
+    assert tuned(index, elsewhere, epochs=1, momentum=0.5).resumed_from is None
+    assert_same(tuned(index, tmp_path), straight, resumed_from=2 * STEPS)
+    assert not (tmp_path / CHECKPOINT).exists()
+
+
+def test_a_transformer_goes_on_too(
+    index: ImageIndex, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from inspection.training import self_supervision_loop as loop
+
+    whole = tuned(index, tmp_path / "whole", VIT, method="ibot")
+    learn = loop.Loop._learn
+
+    def dying(self: loop.Loop, epoch: int, positions: torch.Tensor) -> object:
+        if self.step == STEPS + 1:
+            raise KeyboardInterrupt
+        return learn(self, epoch, positions)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loop.Loop, "_learn", dying)
+        with pytest.raises(KeyboardInterrupt):
+            tuned(index, tmp_path, VIT, method="ibot")
+    assert_same(tuned(index, tmp_path, VIT, method="ibot"), whole, resumed_from=STEPS)
+
+
+def assert_same(ours: TunedBackbone, theirs: TunedBackbone, *, resumed_from: int) -> None:
+    assert ours.resumed_from == resumed_from
+    for one, other in zip(ours.history, theirs.history, strict=True):
+        assert (one.epoch, one.knn) == (other.epoch, other.knn)
+        if one.pulse is not None and other.pulse is not None:
+            assert one.pulse.loss == pytest.approx(other.pulse.loss, abs=1e-6)
+    kept, expected = load_file(ours.weights), load_file(theirs.weights)
+    assert kept.keys() == expected.keys()
+    assert all(torch.allclose(kept[name], expected[name], atol=1e-6) for name in expected)
+
+
+def test_killed_before_the_result_nothing_is_learned_twice(
+    index: ImageIndex, straight: TunedBackbone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("inspection.training.self_supervision.save_file", full)
+        with pytest.raises(OSError, match="No space"):
+            tuned(index, tmp_path)
+    result = tuned(index, tmp_path)
+    assert result.resumed_from == CONFIG.epochs * STEPS
+    assert result.history == straight.history
+
+
+def test_the_key_sees_what_decides(index: ImageIndex, straight: TunedBackbone) -> None:
+    key = tuning_key(index, CNN, CONFIG, seed=3)
+    assert key == straight.key
+    shuffled = ImageIndex(index.root, index.frame.iloc[::-1].reset_index(drop=True))
+    assert tuning_key(shuffled, CNN, CONFIG, seed=3) == key
+    assert tuning_key(index, CNN, CONFIG, seed=4) != key
+    assert tuning_key(index, VIT, CONFIG, seed=3) != key
+    # Which images are tested on, and the teacher's other settings, change nothing.
+    tested = index.where(index.frame["path"] != "9.png")
+    assert index.frame.set_index("path")["split"]["9.png"] == "test"
+    assert tuning_key(tested, CNN, CONFIG, seed=3) == key
+    busy = CNN.model_copy(update={"batch_size": 3, "head": "mlp", "tune": CONFIG})
+    assert tuning_key(index, busy, CONFIG, seed=3) == key
+    fewer = index.where(index.frame["path"] != "0.png")
+    assert tuning_key(fewer, CNN, CONFIG, seed=3) != key
+
+
+def test_test_images_are_never_opened(
+    index: ImageIndex, straight: TunedBackbone, tmp_path: Path
+) -> None:
+    """Test files are poisoned: whoever opens one gets an ImageError or finds no file."""
+    home = tmp_path / "poisoned"
+    home.mkdir()
+    for place, (split, path) in enumerate(
+        zip(index.frame["split"], index.frame["path"], strict=True)
+    ):
+        if split != "test":
+            (home / path).symlink_to(index.root / path)
+        elif place % 2:
+            (home / path).write_bytes(b"poison")
+    poisoned = ImageIndex(home, index.frame)
+    with pytest.raises((ImageError, OSError)):  # the poison works
+        tuned(poisoned.with_columns(split="train"), tmp_path / "opened")
+    result = tuned(poisoned, tmp_path / "out")
+    assert result.weights.read_bytes() == straight.weights.read_bytes()
+
+
+def test_validation_images_teach_nothing(
+    index: ImageIndex, straight: TunedBackbone, tmp_path: Path
+) -> None:
+    unvalidated = index.where(index.frame["split"] != "val")
+    result = tuned(unvalidated, tmp_path)
+    assert result.weights.read_bytes() == straight.weights.read_bytes()
+    assert all(each.knn is None for each in result.history)
+
+
+def test_unlabelled_images_teach_too(
+    index: ImageIndex, straight: TunedBackbone, tmp_path: Path
+) -> None:
+    bare = index.with_columns(label=index.frame["label"].where(index.frame["split"] != "train"))
+    result = tuned(bare, tmp_path)
+    assert result.weights.read_bytes() == straight.weights.read_bytes()  # labels taught nothing
+
+
+def test_frozen_blocks_stay_as_they_are(index: ImageIndex, tmp_path: Path) -> None:
+    result = tuned(index, tmp_path, freeze_blocks=2, epochs=1, momentum=0.0)
+    start = load_backbone(CNN, seed=3).module.network.state_dict()
+    after = load_file(result.weights)
+    frozen = ("conv1", "bn1", "layer1", "layer2")
+    changed = {name for name in start if not torch.equal(start[name], after[name])}
+    assert not [name for name in changed if name.startswith(frozen)]
+    assert any(name.startswith("layer3") for name in changed)
+    assert any(name.startswith("layer4") for name in changed)
+    assert 0 < result.learned < result.parameters
+
+
+def test_given_statistics_stay_as_given(
+    index: ImageIndex, straight: TunedBackbone, tmp_path: Path
+) -> None:
+    given = tuned_teacher(CNN, straight)
+    result = tuned(index, tmp_path, given, epochs=1, momentum=0.0)
+    before, after = load_file(straight.weights), load_file(result.weights)
+    statistics = [name for name in before if "running_" in name]
+    assert statistics
+    assert all(torch.equal(before[name], after[name]) for name in statistics)
+    assert not torch.equal(before["conv1.0.weight"], after["conv1.0.weight"])
+    assert result.started_from == "backbone.safetensors"
+
+
+def test_the_last_layer_waits_an_epoch(index: ImageIndex, tmp_path: Path) -> None:
+    from inspection.training import self_supervision_loop as loop
+
+    seen: list[torch.Tensor] = []
+    learn = loop.Loop._learn
+
+    def watched(self: loop.Loop, epoch: int, positions: torch.Tensor) -> object:
+        pulse = learn(self, epoch, positions)
+        seen.append(self.pair.student.head.last_layer.weight_v.detach().clone())
+        return pulse
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loop.Loop, "_learn", watched)
+        tuned(index, tmp_path, epochs=2, freeze_last_layer_epochs=1)
+    assert torch.equal(seen[0], seen[STEPS - 1])
+    assert not torch.equal(seen[STEPS - 1], seen[-1])
+
+
+def test_the_best_epoch_may_be_the_start(index: ImageIndex, tmp_path: Path) -> None:
+    """A learning rate that ruins everything, momentum 0, no watch: the start is what validation prefers."""
+    result = tuned(
+        index,
+        tmp_path,
+        keep="best",
+        learning_rate=1.0,
+        momentum=0.0,
+        clip=1e9,
+        collapse_patience=1000,
+    )
+    curve = [(each.knn, -each.epoch) for each in result.history if each.knn is not None]
+    assert result.kept_epoch == -max(curve)[1]
+    start = load_backbone(CNN, seed=3)
+    kept = load_backbone(tuned_teacher(CNN, result), seed=3)
+    assert (kept.info.weights_digest == start.info.weights_digest) == (result.kept_epoch == 0)
+
+
+@pytest.mark.parametrize("teacher", [CNN, VIT], ids=["cnn", "vit"])
+def test_a_healthy_run_is_not_flagged(
+    index: ImageIndex, teacher: TeacherConfig, tmp_path: Path
+) -> None:
+    result = tuned(index, tmp_path, teacher, epochs=12, collapse_patience=3, check_every_epochs=12)
+    assert result.history[-1].pulse is not None
+    assert result.history[-1].pulse.information > 3 * CONFIG.min_information
+
+
+def test_without_centring_it_collapses_and_is_stopped(index: ImageIndex, tmp_path: Path) -> None:
+    with pytest.raises(Refused, match="collapsed; set teacher") as stopped:
+        tuned(
+            index,
+            tmp_path,
+            VIT,
+            epochs=60,
+            centre_momentum=1.0,
+            collapse_patience=5,
+            check_every_epochs=60,
+        )
+    assert "\n" not in str(stopped.value)
+    kept = load_backbone(VIT.model_copy(update={"weights": str(tmp_path / LAST_GOOD)}), seed=0)
+    assert "tuned" in kept.info.licence
+    assert not (tmp_path / "tuned.json").exists()
+
+
+def test_a_huge_rate_collapses_and_the_last_good_weights_are_kept(
+    index: ImageIndex, tmp_path: Path
+) -> None:
+    wild = {"learning_rate": 3.0, "clip": 1e9, "collapse_patience": 5, "epochs": 20}
+    with pytest.raises(Refused, match=r"stopped at step \d+: .*lower teacher.tune.learning_rate"):
+        tuned(index, tmp_path, CNN, **wild)
+    state = load_file(tmp_path / LAST_GOOD)
+    assert all(bool(torch.isfinite(tensor.float()).all()) for tensor in state.values())
+    # Asked again, it says so at once; with another rate it starts anew and clears up.
+    stopped = (tmp_path / LAST_GOOD).stat().st_mtime_ns
+    with pytest.raises(Refused, match="stopped at step"):
+        tuned(index, tmp_path, CNN, **wild)
+    assert (tmp_path / LAST_GOOD).stat().st_mtime_ns == stopped
+    assert tuned(index, tmp_path).resumed_from is None
+    assert not (tmp_path / LAST_GOOD).exists()
+
+
+def test_a_loss_that_is_no_number_stops(index: ImageIndex, tmp_path: Path) -> None:
+    with pytest.raises(Refused, match="the loss is not a number; lower"):
+        tuned(index, tmp_path, VIT, learning_rate=1e30, clip=1e30)
+
+
+def test_ibot_hides_patches_from_the_student(index: ImageIndex, tmp_path: Path) -> None:
+    result = tuned(index, tmp_path, VIT, method="ibot", epochs=1)
+    pulse = result.history[-1].pulse
+    assert pulse is not None
+    assert pulse.loss_patches > 0
+    assert result.method == "ibot"
+    after = load_backbone(tuned_teacher(VIT, result), seed=0)
+    assert after.info.weights_digest != load_backbone(VIT, seed=3).info.weights_digest
+
+
+@pytest.mark.parametrize(
+    ("teacher", "changes", "error", "sentence"),
+    [
+        (CNN, {"method": "ibot"}, ConfigError, "has no patch tokens: set teacher.tune.method=dino"),
+        (CNN, {"freeze_blocks": 4}, ConfigError, "has 4 blocks, freeze at most 3"),
+        (VIT, {"local_size": 20}, WeightsError, "set teacher.tune.local_size"),
+        (VIT, {"global_size": 50}, WeightsError, "set teacher.tune.global_size"),
+    ],
+)
+def test_what_cannot_be_is_said_at_once(
+    index: ImageIndex,
+    tmp_path: Path,
+    teacher: TeacherConfig,
+    changes: dict[str, object],
+    error: type[Exception],
+    sentence: str,
+) -> None:
+    with pytest.raises(error, match=sentence):
+        tuned(index, tmp_path, teacher, **changes)
+
+
+def test_without_training_images_it_says_so(index: ImageIndex, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="train split holds no images"):
+        tuned(index.where(index.frame["split"] == "test"), tmp_path)
+
+
+def test_nothing_is_said_but_by_our_own_bar(
+    index: ImageIndex, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        tuned(index, tmp_path, epochs=1)
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert all(line.startswith("self-supervision:") for line in err.splitlines())
+
+
+def test_the_gain_is_judged_on_the_test_images(
+    index: ImageIndex, straight: TunedBackbone, tmp_path: Path
+) -> None:
+    store = Store(tmp_path)
+    before = extract_features(index, CNN, store=store, seed=3, device="cpu")
+    after = extract_features(index, tuned_teacher(CNN, straight), store=store, seed=3, device="cpu")
+    gain = tuning_gain(index, before, after, seed=0)
+    assert (gain.train_images, gain.test_images, gain.test_groups) == (24, 12, 12)
+    for judged in (gain.knn, gain.probe):
+        assert judged.accuracy.low <= judged.accuracy.gain <= judged.accuracy.high
+    nothing = tuning_gain(index, before, before, seed=0)
+    assert nothing.knn.accuracy.gain == nothing.probe.accuracy.gain == 0.0
+    assert (nothing.knn.mended, nothing.knn.broken) == (0, 0)
