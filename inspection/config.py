@@ -29,6 +29,19 @@ class SyntheticConfig(Strict):
     shuffle_labels: bool = False
 
 
+class PatchConfig(Strict):
+    """Learn from squares around defects instead of whole images (`inspection/data/patches.py`)."""
+
+    size: int = Field(128, ge=8, le=4096)
+    context: float = Field(0.5, ge=0, le=10)
+    """Surroundings, in sides of the defect."""
+    per_image: int = Field(20, ge=1)
+    min_area: float = Field(4.0, ge=1)
+    """Smallest defect in pixels."""
+    ok_per_image: int = Field(0, ge=0)
+    """Patches without a defect from each image of `data.ok_class`."""
+
+
 class DataConfig(Strict):
     """Where the images are and how their labels are to be read."""
 
@@ -55,6 +68,8 @@ class DataConfig(Strict):
     mask_threshold: int = Field(128, ge=1, le=255)
     edits: tuple[Path, ...] = ()
     """Plans, edits and audit decisions to apply to the index as it is read, in order."""
+    patches: PatchConfig | None = None
+    """Cut patches around drawn defects, after duplicates were grouped; each stays in its image's group."""
     synthetic: SyntheticConfig = SyntheticConfig()
 
 
@@ -87,6 +102,8 @@ class SplitConfig(Strict):
     """Regular expression with one group, searched in the path: the part's id; one part stays in one split."""
     keep: bool = False
     """Use the split that the data came with (folders train, val, test; a manifest's column); refused when it leaks."""
+    seed: int | None = Field(None, ge=0, lt=2**32)
+    """Places the split; null: the run's seed. Give it, and runs of several seeds share one test set."""
 
 
 class SelfSupervisionConfig(Strict):

@@ -28,6 +28,16 @@ class Store:
         return self.root / "unfinished"
 
     @property
+    def patches(self) -> Path:
+        """Patches around defects, one folder per content of their images, options and seed."""
+        return self.root / "patches"
+
+    @property
+    def tuned(self) -> Path:
+        """Backbones fine-tuned without labels, one folder per content of their inputs."""
+        return self.root / "tuned"
+
+    @property
     def checkpoints(self) -> Path:
         """Students in training, one folder per content of their inputs."""
         return self.root / "checkpoints"

@@ -87,7 +87,9 @@ def finished_run(record: RunRecord, client: Client) -> FinishedRun:
         label=config.name,
         settings=_settings(config, without=IDLE),
         evaluation=release.evaluation,
-        cost=_cost(fast, _learnt(config, fast), _seconds(run, client, "train_student")),
+        cost=_cost(
+            fast, learned.trained_parameters or None, _seconds(run, client, "train_student")
+        ),
         weights_sha256=str(hashes["student"]["weights_sha256"]),
         licence=str(hashes["student"]["licence"]),
         curve=tuple((float(e.epoch), e.validation.macro_f1) for e in learned.history),
@@ -102,12 +104,6 @@ def _config(run: PipelineRunResponse) -> RunConfig:
 
 def _settings(config: RunConfig, *, without: Sequence[str]) -> dict[str, Any]:
     return config.model_dump(mode="json", exclude=set(without))
-
-
-def _learnt(config: RunConfig, latency: Latency) -> int | None:
-    """All of the student, unless a strategy holds parts of it still: how many is then not known here."""
-    strategy = config.student.model_dump().get("strategy", "full")
-    return latency.parameters if strategy == "full" else None
 
 
 def _cost(latency: Latency, trained: int | None, seconds: float | None) -> RecipeCost:

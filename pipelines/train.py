@@ -17,6 +17,7 @@ from pipelines.caching import code_fingerprint
 from pipelines.launcher.hooks import say_failure, say_start
 from steps.check_data import check_data
 from steps.check_networks import check_networks
+from steps.cut_patches import cut_patches
 from steps.evaluate_models import evaluate_models
 from steps.explain_predictions import explain_predictions
 from steps.export_bundle import export_bundle
@@ -29,6 +30,7 @@ from steps.register_model import register_model
 from steps.split_data import split_data
 from steps.train_student import train_student
 from steps.train_teacher import train_teacher
+from steps.tune_teacher import tune_teacher
 from steps.write_report import write_report
 
 MATERIALIZERS = (
@@ -65,7 +67,7 @@ class Surroundings(Strict):
     on_failure=say_failure,
 )
 def train(config: RunConfig, around: Surroundings) -> None:
-    """Gates in order: the data (inside `find_duplicates`), the leaks (`extract_features`), parity (`export_bundle`).
+    """Gates in order: the data (inside `find_duplicates`), the leaks (`tune_teacher`), parity (`export_bundle`).
 
     What can be known without an image comes before the first one is read. A model that the last gate refuses is still
     written up; only the registry does without it.
@@ -75,12 +77,15 @@ def train(config: RunConfig, around: Surroundings) -> None:
     raw = ingest_images(c.data, c.checks, c.seed, store, around.source, after="check_networks")
     checked, gate_report = check_data(raw, c.checks)
     grouped, duplicates = find_duplicates(checked, gate_report, c.split)
+    if c.data.patches is not None:
+        grouped, duplicates = cut_patches(grouped, c.data, c.split, c.seed, store)
     index, test_set, leaks = split_data(
         grouped, duplicates, c.split, c.seed, c.name, around.test_set_file
     )
     learning = (c.seed, c.device, store)
-    features = extract_features(index, leaks, c.split, c.teacher, *learning, around.teacher_weights)
-    teacher = train_teacher(index, features, c.teacher, c.seed)
+    prepared = tune_teacher(index, leaks, c.split, c.teacher, *learning, around.teacher_weights)
+    features = extract_features(index, prepared, *learning)
+    teacher = train_teacher(index, features, prepared, c.seed)
     student = train_student(
         index, features, teacher, c.student, *learning, around.student_weights, around.code
     )
@@ -97,7 +102,7 @@ def train(config: RunConfig, around: Surroundings) -> None:
         store,
         around.code,
     )
-    slow, fast = measure_latency(bundle, teacher, c.teacher, c.seed)
+    slow, fast = measure_latency(bundle, teacher, prepared, c.seed)
     verdict = gate_model(release, index, c.gate, c.name, megapixels, store)
     page = write_report(
         index,

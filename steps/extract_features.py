@@ -7,29 +7,18 @@ from typing import Annotated
 
 from zenml import log_metadata, step
 
-from data_checks.leaks import LeakReport, check_leaks
-from data_checks.results import GateReport
-from inspection.config import SplitConfig, TeacherConfig
 from inspection.data.index import ImageIndex
 from inspection.features.extract import Features
 from inspection.features.extract import extract_features as extract
 from inspection.store import Store
+from inspection.training.self_supervision_gain import PreparedTeacher
 
 
 @step
 def extract_features(
-    index: ImageIndex,
-    leaks: LeakReport,
-    split_config: SplitConfig,
-    teacher: TeacherConfig,
-    seed: int,
-    device: str,
-    store: str,
-    weights: str,
+    index: ImageIndex, prepared: PreparedTeacher, seed: int, device: str, store: str
 ) -> Annotated[Features, "features"]:
-    """A split that leaks goes no further; `weights`, the file's hash, makes changed weights a new run."""
-    found = check_leaks(leaks, split_config.max_leak_rate)
-    GateReport.of((found,), images=leaks.test_images, quarantined=0).require()
-    features = extract(index, teacher, store=Store(Path(store)), seed=seed, device=device)
-    log_metadata({"backbone": features.backbone.name, "weights": weights})
+    """By the prepared teacher's backbone; what the store has is not computed again."""
+    features = extract(index, prepared.config, store=Store(Path(store)), seed=seed, device=device)
+    log_metadata({"backbone": features.backbone.name, "weights": features.backbone.weights_digest})
     return features

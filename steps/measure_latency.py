@@ -8,8 +8,8 @@ from zenml import log_metadata, step
 
 from deploy.edge.bundle import Bundle
 from deploy.export.side_by_side import measure_side_by_side
-from inspection.config import TeacherConfig
 from inspection.evaluation.latency import Latency
+from inspection.training.self_supervision_gain import PreparedTeacher
 from inspection.training.teacher import TeacherResult
 
 MAX_SECONDS = 10.0
@@ -17,11 +17,11 @@ MAX_SECONDS = 10.0
 
 @step
 def measure_latency(
-    bundle: Bundle, teacher: TeacherResult, teacher_config: TeacherConfig, seed: int
+    bundle: Bundle, teacher: TeacherResult, prepared: PreparedTeacher, seed: int
 ) -> tuple[Annotated[Latency, "teacher_latency"], Annotated[Latency, "student_latency"]]:
     """Milliseconds per decoded image at batch 1, backbone and preprocessing included."""
     slow, fast = measure_side_by_side(
-        bundle.folder, teacher.teacher, teacher_config, seed=seed, max_seconds=MAX_SECONDS
+        bundle.folder, teacher.teacher, prepared.config, seed=seed, max_seconds=MAX_SECONDS
     )
     log_metadata({"teacher_ms": slow.median_ms, "student_ms": fast.median_ms})
     return slow, fast

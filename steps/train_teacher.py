@@ -6,18 +6,18 @@ from typing import Annotated
 
 from zenml import log_metadata, step
 
-from inspection.config import TeacherConfig
 from inspection.data.index import ImageIndex
 from inspection.features.extract import Features
+from inspection.training.self_supervision_gain import PreparedTeacher
 from inspection.training.teacher import TeacherResult
 from inspection.training.teacher import train_teacher as train
 
 
 @step
 def train_teacher(
-    index: ImageIndex, features: Features, teacher: TeacherConfig, seed: int
+    index: ImageIndex, features: Features, prepared: PreparedTeacher, seed: int
 ) -> Annotated[TeacherResult, "teacher"]:
     """The chosen teacher, and how each head that was tried did."""
-    result = train(index, features, teacher, seed=seed)
+    result = train(index, features, prepared.config, seed=seed)
     log_metadata({"head": result.teacher.head.kind, "heads_tried": len(result.heads)})
     return result

@@ -33,6 +33,7 @@ def place(
 ) -> ImageIndex:
     """A copy with `group` and `split` filled, as `config` wants it; DataError when that cannot be had."""
     united = unite_groups(index, config)
+    seed = seed if config.seed is None else config.seed
     if not config.keep:
         return split(united, config, seed=seed, frozen=frozen)
     kept = own_split(united)

@@ -82,6 +82,16 @@ class SelfSupervisionGain(Record):
     test_images: int
     test_groups: int
 
+    @property
+    def sentence(self) -> str:
+        """Both gains in one line, in points."""
+        ways = (("nearest neighbours", self.knn), ("linear probe", self.probe))
+        told = [
+            f"{name} {100 * found.gain:+.1f} points [{100 * found.low:+.1f}, {100 * found.high:+.1f}]"
+            for name, found in ((name, way.balanced_accuracy) for name, way in ways)
+        ]
+        return f"{', '.join(told)} of balanced accuracy on {self.test_images} test images"
+
 
 def representation_gain(
     before: tuple[Split, Split, Split], after: tuple[Split, Split, Split], *, seed: int

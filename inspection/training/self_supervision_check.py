@@ -10,7 +10,8 @@ import torch
 from torch import nn
 
 from inspection.evaluation.representation import knn_predictions
-from inspection.features.backbone import PooledLevels, normalised
+from inspection.features.backbone import normalised
+from inspection.features.pooling import PooledLevels
 from inspection.features.weights import Network
 from inspection.training.pixels import PixelSource
 from inspection.training.self_supervision_health import effective_rank

@@ -35,6 +35,7 @@ CACHED = {
     "check_data",
     "find_duplicates",
     "split_data",
+    "tune_teacher",
     "extract_features",
     "train_teacher",
     "train_student",
@@ -57,7 +58,7 @@ def first(line: Line) -> dict[str, Any]:
 def test_a_run_ends_with_everything_it_promises(line: Line, first: dict[str, Any]) -> None:
     assert first["status"] == "completed"
     assert set(first["steps"].values()) == {"completed"}
-    assert len(first["steps"]) == 15
+    assert len(first["steps"]) == 16
     assert first["aliases"] == ["challenger", "champion"]
     assert first["version"] == 1
     assert first["leak_rate"] == 0.0

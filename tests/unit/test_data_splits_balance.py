@@ -237,12 +237,30 @@ def test_a_set_frozen_before_these_keys_existed_is_still_found() -> None:
     base: dict[str, Any] = {"name": "line", "data": {"kind": "synthetic"}, "seed": 3}
     config = RunConfig.model_validate(base)
     former = {"test": 0.25, "val": 0.15, "max_leak_rate": 0.0, "group_near_copies": True}
-    asked = [config.data.model_dump(mode="json", exclude={"edits"}), former, 3]
+    asked = [config.data.model_dump(mode="json", exclude={"edits", "patches"}), former, 3]
     store = Store(Path("store"))
     found = test_set_path(store, config)
     assert found.name == f"line-{sha256_bytes(canonical_json(asked))[:12]}.json"
     joined = RunConfig.model_validate({**base, "split": {"symmetries": True}})
     assert test_set_path(store, joined) != found
+
+
+def test_runs_of_several_seeds_share_a_test_set_when_the_split_has_its_own() -> None:
+    store, base = Store(Path("store")), {"name": "line", "data": {"kind": "folder", "root": "x"}}
+    paths = {
+        (seed, own): test_set_path(
+            store, RunConfig.model_validate({**base, "seed": seed, "split": {"seed": own}})
+        )
+        for seed in (1, 2)
+        for own in (None, 1)
+    }
+    assert paths[1, 1] == paths[2, 1] == paths[1, None] != paths[2, None]
+    index = folders(train=40)
+    placed = [
+        place(index, SplitConfig(seed=own), seed=seed).frame["split"].tolist()
+        for seed, own in ((1, None), (2, 1), (2, None))
+    ]
+    assert placed[0] == placed[1] != placed[2]
 
 
 def folders(**many: int) -> ImageIndex:
