@@ -78,7 +78,7 @@ def train(config: RunConfig, around: Surroundings) -> None:
     checked, gate_report = check_data(raw, c.checks)
     grouped, duplicates = find_duplicates(checked, gate_report, c.split)
     if c.data.patches is not None:
-        grouped, duplicates = cut_patches(grouped, c.data, c.split, c.seed, store)
+        grouped, duplicates = cut_patches(grouped, c.data, c.seed, store)
     index, test_set, leaks = split_data(
         grouped, duplicates, c.split, c.seed, c.name, around.test_set_file
     )
