@@ -120,6 +120,7 @@ def test_the_report_shows_what_the_student_looked_at(first: dict[str, Any]) -> N
     assert len(chapter) < 300_000
 
 
+@pytest.mark.slow
 def test_the_example_notebook_analyses_the_run(
     line: Line, first: dict[str, Any], root: Path
 ) -> None:

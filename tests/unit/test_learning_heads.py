@@ -88,6 +88,7 @@ def test_an_mlp_as_arrays_is_the_network_that_was_trained() -> None:
     assert accuracy[1] > max(0.9, accuracy[0] - 1e-9)
 
 
+@pytest.mark.slow
 def test_heads_do_not_depend_on_the_global_random_state() -> None:
     matrix, labels = cloud()
     paths = []
@@ -99,6 +100,7 @@ def test_heads_do_not_depend_on_the_global_random_state() -> None:
     assert all(np.array_equal(one, two) for one, two in zip(*paths, strict=True))
 
 
+@pytest.mark.slow
 def test_the_curved_problem_goes_to_the_mlp_and_the_straight_one_to_the_line() -> None:
     generator = np.random.default_rng(0)
     matrix = generator.normal(size=(400, 4)).astype(np.float32)
@@ -143,6 +145,7 @@ def test_held_out_images_are_of_other_groups() -> None:
     assert result.heads[0].held_out.accuracy > 0.85
 
 
+@pytest.mark.slow
 def test_row_order_changes_nothing() -> None:
     matrix, labels = cloud()
     splits = (["train"] * 4 + ["val"]) * 18

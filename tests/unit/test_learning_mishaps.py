@@ -244,6 +244,7 @@ def relabelled(index: ImageIndex, keep: dict[str, str]) -> ImageIndex:
     return ImageIndex(index.root, frame.reset_index(drop=True))
 
 
+@pytest.mark.slow
 def test_a_class_of_one_training_image_is_learnt_from(home: Path, tmp_path: Path) -> None:
     index = relabelled(ImageIndex.load(home / "index.parquet"), {"1.png": "train"})
     features = Features.load(home)

@@ -31,6 +31,7 @@ def test_a_teacher_that_is_not_tuned_is_itself(index: ImageIndex, tmp_path: Path
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_tuned_teacher_is_used_from_its_file_and_its_gain_is_told(
     index: ImageIndex, tmp_path: Path
 ) -> None:

@@ -195,6 +195,7 @@ def test_killed_it_goes_on_from_the_epochs_end(
     assert not (tmp_path / CHECKPOINT).exists()
 
 
+@pytest.mark.slow
 def test_a_transformer_goes_on_too(
     index: ImageIndex, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -338,6 +339,7 @@ def test_the_last_layer_waits_an_epoch(index: ImageIndex, tmp_path: Path) -> Non
     assert not torch.equal(seen[STEPS - 1], seen[-1])
 
 
+@pytest.mark.slow
 def test_the_best_epoch_may_be_the_start(index: ImageIndex, tmp_path: Path) -> None:
     """A learning rate that ruins everything, momentum 0, no watch: the start is what validation prefers."""
     result = tuned(
@@ -356,6 +358,7 @@ def test_the_best_epoch_may_be_the_start(index: ImageIndex, tmp_path: Path) -> N
     assert (kept.info.weights_digest == start.info.weights_digest) == (result.kept_epoch == 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("teacher", [CNN, VIT], ids=["cnn", "vit"])
 def test_a_healthy_run_is_not_flagged(
     index: ImageIndex, teacher: TeacherConfig, tmp_path: Path
@@ -365,6 +368,7 @@ def test_a_healthy_run_is_not_flagged(
     assert result.history[-1].pulse.information > 3 * CONFIG.min_information
 
 
+@pytest.mark.slow
 def test_without_centring_it_collapses_and_is_stopped(index: ImageIndex, tmp_path: Path) -> None:
     with pytest.raises(Refused, match="collapsed; set teacher") as stopped:
         tuned(

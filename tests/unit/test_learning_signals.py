@@ -44,6 +44,7 @@ def run(
     return train_student(index, features, teacher, config, seed=3, folder=folder, device="cpu")
 
 
+@pytest.mark.slow
 @pytest.mark.training
 def test_without_a_teacher_it_learns_from_labels_alone(index: ImageIndex, tmp_path: Path) -> None:
     result = run(index, tmp_path / "out", ALONE.model_copy(update={"epochs": 24}))

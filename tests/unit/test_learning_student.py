@@ -122,6 +122,7 @@ def test_killed_at_an_epochs_end_the_numbers_are_the_same(
     assert not (tmp_path / CHECKPOINT).exists()
 
 
+@pytest.mark.slow
 def test_killed_inside_an_epoch_no_more_than_one_decision_moves(
     home: Path, straight: StudentResult, tmp_path: Path
 ) -> None:
@@ -164,6 +165,7 @@ def test_ten_kills_at_random_moments(home: Path, straight: StudentResult, tmp_pa
     )
 
 
+@pytest.mark.slow
 def test_killed_before_the_card_is_written_nothing_is_trained_twice(
     home: Path, straight: StudentResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
