@@ -59,6 +59,7 @@ def test_both_climb_alike_and_a_cosine_ends_low() -> None:
     assert cosine(1.0) == pytest.approx(0.01)
 
 
+@pytest.mark.slow
 @pytest.mark.training
 def test_the_rate_stands_until_validation_stops_improving_then_drops(
     home: Path, tmp_path: Path

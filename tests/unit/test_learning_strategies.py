@@ -27,6 +27,9 @@ from tests.unit.learning_material import surfaces
 SIDE = 32
 LABELS_ONLY = {"distill_logits": 0.0, "distill_features": 0.0}
 NETWORKS = ("timm:resnet10t", "timm:mobilenetv2_050", "timm:test_vit", "plumbnet_s")
+TRAINED = [
+    pytest.param(name, marks=pytest.mark.slow if "mobilenet" in name else ()) for name in NETWORKS
+]
 STAGES = {
     "timm:resnet10t": 5,
     "timm:mobilenetv2_050": 8,
@@ -84,7 +87,7 @@ def changed(before: Tensors, after: Tensors) -> set[str]:
 
 
 @pytest.mark.training
-@pytest.mark.parametrize("architecture", NETWORKS)
+@pytest.mark.parametrize("architecture", TRAINED)
 @pytest.mark.parametrize("strategy", ["freeze", "partial", "full"])
 def test_what_is_frozen_stays_bit_for_bit_and_the_rest_learns(
     architecture: str, strategy: str, tmp_path: Path
@@ -116,6 +119,7 @@ def test_two_last_stages_learn(tmp_path: Path) -> None:
     assert starts == {"body.network.layer3", "body.network.layer4"}
 
 
+@pytest.mark.slow
 @pytest.mark.training
 def test_the_same_seed_gives_the_same_bits(tmp_path: Path) -> None:
     more = {"mix": "cutmix", "jitter": 0.3, "rotate": 20.0, "layer_decay": 0.5}
@@ -151,7 +155,7 @@ def test_what_is_frozen_has_no_gradient_no_optimizer_and_no_dropout() -> None:
     assert all(parameter.grad is None for parameter in frozen)
 
 
-@pytest.mark.parametrize("architecture", NETWORKS)
+@pytest.mark.parametrize("architecture", TRAINED)
 def test_each_stage_learns_slower_than_the_one_above(architecture: str) -> None:
     config = config_of(architecture, layer_decay=0.5, weight_decay=0.01)
     student = build_student(architecture, 3, image_size=SIDE)
