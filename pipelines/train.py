@@ -110,6 +110,7 @@ def train(config: RunConfig, around: Surroundings) -> None:
         duplicates,
         leaks,
         features,
+        prepared,
         teacher,
         student,
         assessment,

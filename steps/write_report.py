@@ -22,6 +22,7 @@ from inspection.features.extract import Features
 from inspection.reporting.report import write_report as draw
 from inspection.reporting.run_report import RunReport
 from inspection.training.assessment import Assessment
+from inspection.training.self_supervision_gain import PreparedTeacher
 from inspection.training.student import StudentResult
 from inspection.training.teacher import TeacherResult
 
@@ -33,6 +34,7 @@ def write_report(
     duplicates: DuplicateReport,
     leaks: LeakReport,
     features: Features,
+    prepared: PreparedTeacher,
     teacher: TeacherResult,
     student: StudentResult,
     assessment: Assessment,
@@ -59,6 +61,7 @@ def write_report(
         duplicates=duplicates,
         leaks=leaks,
         features=features,
+        tuned=prepared.gain.sentence if prepared.gain else "",
         heads=teacher.heads,
         training=student,
         teacher=assessment.teacher,

@@ -253,6 +253,8 @@ class RunReport:
     duplicates: Duplicates | None = None
     leaks: Leaks | None = None
     features: FeatureTable | None = None
+    tuned: str = ""
+    """What fine-tuning the backbone without labels gained; empty where it was not done."""
     heads: Sequence[Head] = ()
     training: Training | None = None
     teacher: Evaluation | None = None

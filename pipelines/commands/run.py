@@ -75,7 +75,9 @@ def _fly(trip: Flight, config: RunConfig, around: Surroundings, fresh: bool) -> 
     run = trip.start(train, {"config": config, "around": around}, fresh=fresh)
     release, verdict = output(run, "release"), output(run, "gate_verdict")
     assessment, enrolment = output(run, "assessment"), output(run, "enrolment")
+    gain = output(run, "prepared_teacher").gain
     made = {
+        "tuned": gain.sentence if gain else "",
         "report": output(run, "report"),
         "bundle": str(release.folder),
         "digest": release.digest,
@@ -147,7 +149,9 @@ def _answer(trip: Flight, made: dict[str, Any]) -> Answer:
         if passed
         else "nothing: the gate refused"
     )
+    tuned = [f"Tuned        {made['tuned']}"] if made["tuned"] else []
     lines = [
+        *tuned,
         f"Teacher      accuracy {teacher['accuracy']:.4f}, macro-F1 {teacher['macro_f1']:.4f}",
         f"Student      accuracy {student['accuracy']:.4f}, macro-F1 {student['macro_f1']:.4f} "
         f"(keeps {made['retention']:.1%} of the teacher's accuracy, {made['macro_f1_retention']:.1%} of its macro-F1)",

@@ -40,4 +40,6 @@ def test_run_lengths_become_patches_a_tuned_teacher_and_a_student(tmp_path: Path
     assert list((line.store / "tuned").glob("*/backbone.safetensors"))
     # 96 patches, a quarter of them in the test set, every group whole.
     page = Path(answer["report"]).read_text()
+    assert "points" in answer["tuned"]
+    assert answer["tuned"] in page
     assert "scratch" in page

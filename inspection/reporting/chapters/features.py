@@ -44,7 +44,7 @@ def features(run: RunReport) -> Section | None:
     lead = (
         f"{shown}{count(len(ids), 'image')} as {run.config.teacher.backbone} sees them, "
         f"{table.matrix.shape[1]:,} features reduced to two principal components that hold "
-        f"{percent(sum(found.explained))} of the variance.{_heads(run)}"
+        f"{percent(sum(found.explained))} of the variance.{_heads(run)}{_tuned(run)}"
     )
     body = card(
         _components(marks, found.points[kept], found.explained),
@@ -53,6 +53,10 @@ def features(run: RunReport) -> Section | None:
         note="Point at a mark for its file; choose a class to see it alone.",
     )
     return Section("features", "Features", "Features", lead, body)
+
+
+def _tuned(run: RunReport) -> str:
+    return f" Fine-tuned on the training images without labels: {run.tuned}." if run.tuned else ""
 
 
 @dataclass(frozen=True)
