@@ -53,7 +53,9 @@ def test_seeds_are_grouped_and_page_and_card_are_written(line: Line, runs: list[
     assert answer["comparison"]["images"] == 24
     assert answer["best"] in found
     assert all(one["cost"]["training_seconds"] > 0 for one in found.values())
-    assert found["teacher"]["cost"]["trained_parameters"] < 100_000
+    # A head learns, its backbone does not.
+    cost = found["teacher"]["cost"]
+    assert 0 < cost["trained_parameters"] < cost["parameters"] / 5
     text = page.read_text()
     assert "Where they disagree" in text
     assert "data:image/jpeg" in text
