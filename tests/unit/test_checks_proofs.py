@@ -23,6 +23,8 @@ from inspection.data.index import ImageIndex
 from tests.unit.checks_material import Pixels, indexed, surface
 from tests.unit.test_checks_residual import inner, recapture
 
+pytestmark = pytest.mark.thorough
+
 Fits = dict[tuple[int, int], set[int]]
 """Views in which a pair shows one surface."""
 

@@ -192,6 +192,8 @@ from pathlib import Path
 from inspection.config import ChecksConfig, DataConfig
 from inspection.data import ingest as module, unfinished
 from inspection.store import Store
+
+pytestmark = pytest.mark.thorough
 unfinished.EVERY = 2
 describe = module.describe
 def slowly(item, *rest):

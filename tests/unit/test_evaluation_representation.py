@@ -26,6 +26,8 @@ from inspection.evaluation.representation import (
 )
 from inspection.evaluation.representation_maps import pca_maps, umap_map
 
+pytestmark = pytest.mark.thorough
+
 CLASSES = 3
 
 

@@ -17,6 +17,8 @@ from inspection.data.index import ImageIndex
 from pipelines.cli import run_command_line
 from tests.unit.checks_material import clean_index, surface
 
+pytestmark = pytest.mark.thorough
+
 
 @pytest.fixture
 def said(capsys: pytest.CaptureFixture[str]) -> Any:

@@ -27,6 +27,8 @@ from pipelines.faults import stopped_sentence
 from pipelines.output import Table, _print_table
 from tests.unit.checks_material import surface
 
+pytestmark = pytest.mark.thorough
+
 INDEX = "index.parquet"
 
 

@@ -12,6 +12,8 @@ from inspection.features.weights import IMAGENET, read_safetensors
 from inspection.models.registry import build_student, start_student
 from inspection.models.student_files import save_weights
 
+pytestmark = pytest.mark.thorough
+
 
 @pytest.mark.assets
 def test_squeezenet__starts_from_public_weights(assets: Path) -> None:
