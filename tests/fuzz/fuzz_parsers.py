@@ -206,19 +206,22 @@ def _died(parser: str, folder: Path, what: str) -> Result:
     return Result(parser, iteration, 0, 0.0, f"iteration {iteration}: {what}", str(folder / parser))
 
 
-def _print(results: list[Result], options: argparse.Namespace) -> None:
-    print(f"{'parser':18}{'inputs':>9}{'refused':>9}{'a second':>9}")
-    for one in results:
-        rate = one.iterations / one.seconds if one.seconds else 0.0
-        print(
-            f"{one.parser:18}{one.iterations:9}{one.refused:9}{rate:9.0f}  {'FOUND' * bool(one.found)}"
-        )
-    for one in (one for one in results if one.found):
+def _counted(parser: str, options: argparse.Namespace) -> Result:
+    """Read one parser's inputs, and say so at once: the whole may take hours."""
+    one = _run(parser, options)
+    rate = one.iterations / one.seconds if one.seconds else 0.0
+    columns = f"{one.parser:18}{one.iterations:9}{one.refused:9}{rate:9.0f}{one.seconds:9.0f}"
+    print(f"{columns}  {'FOUND' * bool(one.found)}".rstrip(), flush=True)
+    return one
+
+
+def _print_found(found: list[Result], seed: int) -> None:
+    for one in found:
         iteration = one.found.split(",")[0].split(":")[0].removeprefix("iteration ")
         print(f"\n{one.parser}: {one.found}\n  input: {one.saved}\n  trace: {one.saved}.txt")
         print(
             f"  again: python tests/fuzz/fuzz_parsers.py --parser {one.parser} "
-            f"--seed {options.seed} --iteration {iteration}"
+            f"--seed {seed} --iteration {iteration}"
         )
 
 
@@ -245,10 +248,12 @@ def main() -> int:
     memory = MEMORY if os.access(MEMORY, os.W_OK) else None
     options.folder = Path(tempfile.mkdtemp(prefix="plumbline-fuzz-", dir=memory))
     names = [options.parser] if options.parser else list(TARGETS)
+    print(f"{'parser':18}{'inputs':>9}{'refused':>9}{'a second':>9}{'seconds':>9}", flush=True)
     with ThreadPoolExecutor(options.jobs) as pool:
-        results = list(pool.map(lambda name: _run(name, options), names))
-    _print(results, options)
-    if any(one.found for one in results):
+        results = list(pool.map(lambda name: _counted(name, options), names))
+    found = [one for one in results if one.found]
+    _print_found(found, options.seed)
+    if found:
         return 1
     shutil.rmtree(options.folder)
     return 0

@@ -193,7 +193,6 @@ from inspection.config import ChecksConfig, DataConfig
 from inspection.data import ingest as module, unfinished
 from inspection.store import Store
 
-pytestmark = pytest.mark.thorough
 unfinished.EVERY = 2
 describe = module.describe
 def slowly(item, *rest):
