@@ -20,10 +20,9 @@ import pandas as pd
 
 from data_checks.contradictions import COPY_CONFLICT, box_conflicts, label_conflicts
 from data_checks.embeddings import listed
-from deploy.edge.decode import read_image
-from deploy.edge.errors import ImageError
 from inspection.data.index import ImageIndex
-from inspection.data.shapes import Region, boxes_of
+from inspection.data.marked_area import drawn_area
+from inspection.data.shapes import boxes_of
 
 CONTRADICTED = ("label_conflict", "box_conflict")
 """Quarantine codes of images that contradict a copy of theirs: set aside until somebody has looked."""
@@ -217,18 +216,6 @@ def _corners(box: dict[str, Any]) -> Box:
 
 def _mask(row: dict[str, Any], index: ImageIndex) -> Mask | None:
     """All marked pixels of an image, of regions or else of its mask file; None when there are none to be had."""
-    if len(row["regions"]):
-        regions = [Region(str(one["label"]), tuple(one["counts"])) for one in row["regions"]]
-        try:
-            masks = [region.mask(int(row["height"]), int(row["width"])) for region in regions]
-        except (TypeError, ValueError):
-            return None
-        return np.asarray(np.any(masks, axis=0))
-    if not isinstance(row["mask_path"], str):
+    if not (row["width"] > 0 and row["height"] > 0):  # NaN in a row that nobody measured
         return None
-    try:
-        pixels = read_image(index.root / row["mask_path"], max_megapixels=100.0).pixels
-    except ImageError:
-        return None
-    marked: Mask = pixels[..., 0] >= MARKED
-    return marked if marked.shape == (row["height"], row["width"]) else None
+    return drawn_area(index.root, row, (int(row["height"]), int(row["width"])), threshold=MARKED)

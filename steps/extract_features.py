@@ -11,7 +11,7 @@ from inspection.data.index import ImageIndex
 from inspection.features.extract import Features
 from inspection.features.extract import extract_features as extract
 from inspection.store import Store
-from inspection.training.self_supervision_gain import PreparedTeacher
+from inspection.training.prepared_teacher import PreparedTeacher
 
 
 @step

@@ -9,7 +9,7 @@ from zenml import log_metadata, step
 from deploy.edge.bundle import Bundle
 from deploy.export.side_by_side import measure_side_by_side
 from inspection.evaluation.latency import Latency
-from inspection.training.self_supervision_gain import PreparedTeacher
+from inspection.training.prepared_teacher import PreparedTeacher
 from inspection.training.teacher import TeacherResult
 
 MAX_SECONDS = 10.0

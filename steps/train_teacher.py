@@ -8,7 +8,7 @@ from zenml import log_metadata, step
 
 from inspection.data.index import ImageIndex
 from inspection.features.extract import Features
-from inspection.training.self_supervision_gain import PreparedTeacher
+from inspection.training.prepared_teacher import PreparedTeacher
 from inspection.training.teacher import TeacherResult
 from inspection.training.teacher import train_teacher as train
 

@@ -12,7 +12,7 @@ from data_checks.results import GateReport
 from inspection.config import SplitConfig, TeacherConfig
 from inspection.data.index import ImageIndex
 from inspection.store import Store
-from inspection.training.self_supervision_gain import PreparedTeacher, prepare_teacher
+from inspection.training.prepared_teacher import PreparedTeacher, prepare_teacher
 
 
 @step

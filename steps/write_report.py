@@ -22,7 +22,7 @@ from inspection.features.extract import Features
 from inspection.reporting.report import write_report as draw
 from inspection.reporting.run_report import RunReport
 from inspection.training.assessment import Assessment
-from inspection.training.self_supervision_gain import PreparedTeacher
+from inspection.training.prepared_teacher import PreparedTeacher
 from inspection.training.student import StudentResult
 from inspection.training.teacher import TeacherResult
 

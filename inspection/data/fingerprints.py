@@ -59,13 +59,17 @@ class Fingerprints:
 def fingerprints_of(paths: Sequence[Path], *, max_megapixels: float = 100.0) -> Fingerprints:
     """Read and decode every image once; ImageError for a file that cannot be."""
 
+    rows = _read(paths, max_megapixels)
+    return stated_fingerprints([row[0] for row in rows], [row[1] for row in rows])
+
+
+def _read(paths: Sequence[Path], max_megapixels: float) -> list[tuple[str, str]]:
     def one(path: Path) -> tuple[str, str]:
         pixels = read_image(path, max_megapixels=max_megapixels).pixels
         return pixel_id(pixels), signs(pixels)
 
     with one_thread_each():
-        rows = list(track(in_order(one, paths), "hashing images", len(paths)))
-    return stated_fingerprints([row[0] for row in rows], [row[1] for row in rows])
+        return list(track(in_order(one, paths), "hashing images", len(paths)))
 
 
 def indexed_fingerprints(index: ImageIndex, *, max_megapixels: float = 100.0) -> Fingerprints:
@@ -73,14 +77,8 @@ def indexed_fingerprints(index: ImageIndex, *, max_megapixels: float = 100.0) ->
     frame = index.frame
     stated = {row: str(text) for row, text in frame["fingerprint"].items() if isinstance(text, str)}
     missing = [row for row in frame.index if row not in stated]
-
-    def one(row: int) -> str:
-        path = index.root / frame["path"][row]
-        return signs(read_image(path, max_megapixels=max_megapixels).pixels)
-
-    with one_thread_each():
-        found = track(in_order(one, missing), "hashing images", len(missing))
-        stated |= dict(zip(missing, found, strict=True))
+    read = _read([index.root / frame["path"][row] for row in missing], max_megapixels)
+    stated |= {row: text for row, (_, text) in zip(missing, read, strict=True)}
     pixel_ids = [str(pixels) for pixels in frame["pixel_id"]]
     return stated_fingerprints(pixel_ids, [stated[row] for row in frame.index])
 

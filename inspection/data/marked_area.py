@@ -28,21 +28,19 @@ def marked_area(
 ) -> Mask | None:
     """Boolean (H, W) of all that is marked on an image of `shape`, boxes filled; None when nothing is."""
     drawn = drawn_area(root, row, shape, threshold=threshold, max_megapixels=max_megapixels)
-    found = drawn if drawn is not None else _boxed(row.get("boxes") or (), shape)
+    found = drawn if drawn is not None and drawn.any() else _boxed(row.get("boxes") or (), shape)
     return found if found.any() else None
 
 
 def drawn_area(
     root: Path, row: Row, shape: Shape, *, threshold: int, max_megapixels: float = 100.0
 ) -> Mask | None:
-    """As `marked_area`, of regions or the mask alone."""
-    if row.get("regions"):
-        found = _union(row["regions"], shape)
-    elif isinstance(row.get("mask_path"), str):
-        found = _mask(root, row["mask_path"], shape, threshold, max_megapixels)
-    else:
-        return None
-    return found if found is not None and found.any() else None
+    """Boolean (H, W) of regions or the mask alone, empty where they mark nothing; None where neither can be had."""
+    if len(row.get("regions") or ()):
+        return _union(row["regions"], shape)
+    if isinstance(row.get("mask_path"), str):
+        return _mask(root, row["mask_path"], shape, threshold, max_megapixels)
+    return None
 
 
 def as_seen(area: Mask, preprocessing: Preprocessing) -> Mask:

@@ -17,6 +17,7 @@ import numpy as np
 
 from deploy.edge.decode import read_image
 from deploy.edge.errors import ImageError
+from inspection.data.marked_area import inside_root
 from inspection.data.patch_geometry import Shape, whole
 from inspection.data.readers.base import Box
 from inspection.data.shapes import Mask, Region, marked
@@ -85,8 +86,8 @@ def size_of(row: Row) -> Shape:
 
 def inside(root: Path, name: str) -> Path:
     """The file of this name; Unusable when it, or a link, leads out of the root."""
-    file = (root / name).resolve()
-    if not file.is_relative_to(root.resolve()):
+    file = inside_root(root, name)
+    if file is None:
         raise Unusable("outside_root")
     return file
 

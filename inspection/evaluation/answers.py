@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +26,7 @@ from deploy.edge.statistics import image_statistics
 from inspection.data.index import ImageIndex
 from inspection.errors import DataError
 from inspection.evaluation.metrics import Evaluation, evaluate
+from inspection.parallel import in_order
 
 Float32 = npt.NDArray[np.float32]
 
@@ -131,10 +131,10 @@ def _batches(
         return preprocess(pixels, preprocessing), numbers
 
     rows = iter(zip(index.paths, index.frame["image_id"], strict=True))
-    with ThreadPoolExecutor(READERS) as pool:
-        while chunk := list(itertools.islice(rows, BATCH)):
-            images, numbers = zip(*pool.map(prepare, chunk), strict=True)
-            yield np.stack(images), np.array(numbers, dtype=np.float32)
+    prepared = in_order(prepare, rows, workers=READERS)
+    while chunk := list(itertools.islice(prepared, BATCH)):
+        images, numbers = zip(*chunk, strict=True)
+        yield np.stack(images), np.array(numbers, dtype=np.float32)
 
 
 def _gather(index: ImageIndex, outputs: list[Outputs], statistics: Float32) -> Answers:

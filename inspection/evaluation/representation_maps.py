@@ -1,14 +1,13 @@
-"""Features before and after tuning as points in the plane: on one PCA basis, and by UMAP.
+"""Features before and after tuning as points in the plane, on one PCA basis.
 
 The PCA basis is fitted on both sets together. A basis of the features from before would show only how tuning moved
 images along old directions, and make everything new look like a shrinking; together, both are treated alike. Each set
 is centred and brought to unit total variance by itself first: else the first axis would show nothing but which network
-made the point. UMAP's axes mean nothing, so each set gets a map of its own.
+made the point.
 """
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,10 +16,6 @@ import numpy.typing as npt
 
 Matrix = npt.NDArray[Any]
 Points = npt.NDArray[np.float32]
-
-NEIGHBOURS = 15
-FEWEST = 4
-"""UMAP needs a few points to have neighbours at all."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,24 +45,6 @@ def pca_maps(before: Matrix, after: Matrix, *, axes: int = 2) -> Maps:
         explained_before=_shares(points[0]),
         explained_after=_shares(points[1]),
     )
-
-
-def umap_map(features: Matrix, *, seed: int, neighbours: int = NEIGHBOURS) -> Points:
-    """Features (N, D) as points (N, 2); the same seed gives the same map. Zeros for fewer than four images."""
-    if len(features) < FEWEST:
-        return np.zeros((len(features), 2), dtype=np.float32)
-    with (
-        warnings.catch_warnings()
-    ):  # numba's and scikit-learn's notices on import and fit are not ours
-        warnings.simplefilter("ignore")
-        from umap import UMAP  # seconds, numba's mostly
-
-        near = min(neighbours, len(features) - 1)
-        # Spectral starts fail on graphs that fall apart, which small sets do.
-        start = "spectral" if len(features) > 4 * near else "random"
-        model = UMAP(n_neighbors=near, random_state=seed, n_jobs=1, init=start, verbose=False)
-        points: Points = np.asarray(model.fit_transform(_levelled(features)), dtype=np.float32)
-    return points
 
 
 def _levelled(features: Matrix) -> npt.NDArray[np.float64]:

@@ -27,10 +27,14 @@ class Staged(Protocol):
         ...
 
 
+def network_stages(network: nn.Module) -> tuple[tuple[str, ...], ...]:
+    """Names of a network's parameters by stage, first layers first."""
+    return tuple(map(tuple, _stages(network, dict(network.named_parameters()))))
+
+
 def student_stages(student: Student) -> tuple[tuple[str, ...], ...]:
     """Names of the body's parameters (as the student names them) by stage, first layers first."""
-    named = dict(student.body.named_parameters())
-    return tuple(tuple(f"body.{name}" for name in stage) for stage in _stages(student.body, named))
+    return tuple(tuple(f"body.{name}" for name in stage) for stage in network_stages(student.body))
 
 
 def _stages(body: nn.Module, named: Mapping[str, nn.Parameter]) -> list[list[str]]:

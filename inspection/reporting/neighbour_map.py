@@ -34,9 +34,10 @@ def neighbour_map(
             import umap
         except ModuleNotFoundError as error:
             raise MissingExtra("pipeline", "the UMAP map of features (report.umap)") from error
+        near = min(NEIGHBOURS, len(matrix) - 1)
+        # Spectral starts fail on graphs that fall apart, which those of small sets do.
+        start = "spectral" if len(matrix) > 4 * near else "random"
         # One thread and a seed: with more, the same features would give another picture each time.
-        mapper = umap.UMAP(
-            n_neighbors=min(NEIGHBOURS, len(matrix) - 1), random_state=seed, n_jobs=1
-        )
+        mapper = umap.UMAP(n_neighbors=near, random_state=seed, n_jobs=1, init=start)
         points = mapper.fit_transform(np.ascontiguousarray(matrix, dtype=np.float32))
     return np.asarray(points, dtype=np.float64)

@@ -114,7 +114,7 @@ class Pictures:
             threshold=self.mask_threshold,
             max_megapixels=self.max_megapixels,
         )
-        if area is not None:
+        if area is not None and area.any():
             return _area_polygons(area, scale)
         boxes = row.get("boxes")
         return tuple(_box(box, scale) for box in boxes[:MAX_POLYGONS]) if boxes else ()

@@ -19,6 +19,7 @@ from inspection.config import SelfSupervisionConfig, TeacherConfig
 from inspection.errors import ConfigError
 from inspection.features.backbone import embedding_size
 from inspection.features.weights import Blueprint, Network, create_network
+from inspection.models.stages import network_stages
 
 NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
 
@@ -116,25 +117,20 @@ def open_pair(teacher: TeacherConfig, config: SelfSupervisionConfig, *, seed: in
 
 
 def freeze_blocks(network: nn.Module, blocks: int, name: str) -> None:
-    """The stem and the first `blocks` of timm's layer groups take no gradients from here on; 0 freezes nothing."""
+    """The stem and the first `blocks` stages behind it take no gradients from here on; 0 freezes nothing."""
     if blocks == 0:
         return
-    from timm.models import group_parameters
-
-    described: Any = network
-    groups = group_parameters(network, described.group_matcher(coarse=True))
-    last = max(groups)
-    if blocks >= last:
+    stem, *stages = network_stages(network)
+    if blocks >= len(stages):
         raise ConfigError(
             [
                 f"teacher.tune.freeze_blocks={blocks} leaves nothing of '{name}' to learn: "
-                f"it has {last} blocks, freeze at most {last - 1}"
+                f"it has {len(stages)} blocks, freeze at most {len(stages) - 1}"
             ]
         )
-    frozen = {each for group, names in groups.items() if group <= blocks for each in names}
-    for parameter_name, parameter in network.named_parameters():
-        if parameter_name in frozen:
-            parameter.requires_grad_(False)
+    parameters = dict(network.named_parameters())
+    for each in (each for stage in (stem, *stages[:blocks]) for each in stage):
+        parameters[each].requires_grad_(False)
 
 
 def _head(config: SelfSupervisionConfig, embedding: int) -> DINOProjectionHead:

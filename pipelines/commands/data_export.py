@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from inspection.errors import UserError
+from pipelines.commands.target import outside_images, writable
 from pipelines.output import Answer
 from pipelines.settings import nearest
 
@@ -56,16 +57,12 @@ def check_new(target: Path, index: Path, root: Path, to: str) -> None:
     """UserError unless `target` is a new place: not the index, not with the images, nothing that is there already."""
     from inspection.data.journal import journal_file
 
-    # realpath, because Path.resolve raises on a ring of links.
-    place, source = Path(os.path.realpath(target)), Path(os.path.realpath(root))
+    place = Path(os.path.realpath(target))
     if _same(place, index) or _same(place, journal_file(index)):
         raise UserError(f"'{target}' is the index or its journal: give another path")
-    if place.is_relative_to(source) or source.is_relative_to(place):
-        raise UserError(
-            f"'{target}' is, holds or lies in the images' own folder '{root}', where nothing is written: "
-            "give a path outside it"
-        )
+    outside_images(target, root)
     _check_absent(target, to)
+    writable(target)
 
 
 def _same(place: Path, other: Path) -> bool:
@@ -83,9 +80,6 @@ def _check_absent(target: Path, to: str) -> None:
         ) from error
     if os.path.lexists(target) and not (to == "yolo" and empty):
         raise UserError(f"'{target}' exists: remove it or give another path")
-    above = next((folder for folder in target.absolute().parents if os.path.lexists(folder)), None)
-    if above is not None and not above.is_dir():
-        raise UserError(f"'{target}': '{above}' is no folder: give another path")
 
 
 def _check_words(target: Path, to: str, part: str | None, images: str) -> None:

@@ -8,6 +8,7 @@ appears there while the command works.
 from __future__ import annotations
 
 import json
+import os
 import tempfile
 from pathlib import Path
 
@@ -49,11 +50,15 @@ def writable(target: Path) -> Path:
 
 
 def outside_images(target: Path, images: Path) -> Path:
-    """`target` itself; UserError when it lies among the images, where the next reading would find it."""
-    if target.resolve().is_relative_to(images.resolve()):
+    """`target` itself; UserError when it lies among the images, where the next reading would find it, or holds them."""
+    # realpath, because Path.resolve raises on a ring of links.
+    place, source = Path(os.path.realpath(target)), Path(os.path.realpath(images))
+    if place.is_relative_to(source):
         raise UserError(
             f"'{target}' lies inside the image folder '{images}': give a path outside it"
         )
+    if source.is_relative_to(place):
+        raise UserError(f"'{target}' holds the image folder '{images}': give a path outside it")
     return target
 
 

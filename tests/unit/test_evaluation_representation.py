@@ -24,7 +24,7 @@ from inspection.evaluation.representation import (
     probe_predictions,
     representation_gain,
 )
-from inspection.evaluation.representation_maps import pca_maps, umap_map
+from inspection.evaluation.representation_maps import pca_maps
 
 pytestmark = pytest.mark.thorough
 
@@ -181,20 +181,6 @@ def test_both_are_shown_on_one_basis() -> None:
     np.testing.assert_allclose(scaled.before, scaled.after, atol=1e-5)
     with pytest.raises(ValueError, match="equal shapes"):
         pca_maps(before, after[:, :5])
-
-
-@pytest.mark.slow
-def test_umap_is_seeded_and_quiet(capfd: pytest.CaptureFixture[str]) -> None:
-    rows = made(60, 6.0, 0).features / np.geomspace(0.01, 100.0, 20)
-    first, second = umap_map(rows, seed=4), umap_map(rows, seed=4)
-    assert np.array_equal(first, second)
-    assert first.shape == (60, 2)
-    labels = np.arange(60) % CLASSES
-    near = KNeighborsClassifier(3).fit(first, labels).score(first, labels)
-    assert near > 0.8
-    assert umap_map(rows[:3], seed=0).shape == (3, 2)
-    assert umap_map(rows[:6], seed=0).shape == (6, 2)
-    assert capfd.readouterr() == ("", "")
 
 
 @pytest.mark.process

@@ -12,7 +12,6 @@ import pytest
 
 from deploy.edge.files import sha256_file
 from inspection.data.index import ImageIndex
-from pipelines.cli import run_command_line
 from tests.unit.checks_material import surface
 from tests.unit.test_checks_dedupe import again, part
 
@@ -34,20 +33,6 @@ def images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     cv2.imwrite(str(root / "scratch" / "two.png"), part(2))
     (root / "ok" / "broken.png").write_bytes(b"no image")
     return root
-
-
-@pytest.fixture
-def said(capsys: pytest.CaptureFixture[str]) -> Any:
-    """Run `plumbline data …` with --json: its document."""
-
-    def run(*arguments: object, code: int = 0) -> dict[str, Any]:
-        found = run_command_line(["data", *map(str, arguments), "--json"])
-        out, err = capsys.readouterr()
-        assert found == code, err
-        document: dict[str, Any] = json.loads(out)
-        return document
-
-    return run
 
 
 def test_from_images_to_a_plan_and_back(images: Path, said: Any) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -14,24 +13,9 @@ from data_checks.expectations import validate_index
 from data_checks.results import GateReport
 from inspection.config import ChecksConfig
 from inspection.data.index import ImageIndex
-from pipelines.cli import run_command_line
 from tests.unit.checks_material import clean_index, surface
 
 pytestmark = pytest.mark.thorough
-
-
-@pytest.fixture
-def said(capsys: pytest.CaptureFixture[str]) -> Any:
-    """Run `plumbline data …` with --json: its document."""
-
-    def run(*arguments: object, code: int = 0) -> dict[str, Any]:
-        found = run_command_line(["data", *map(str, arguments), "--json"])
-        out, err = capsys.readouterr()
-        assert found == code, err
-        document: dict[str, Any] = json.loads(out)
-        return document
-
-    return run
 
 
 def leaking(root: Path) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shlex
 import tempfile
@@ -20,7 +19,6 @@ from inspection.config import DataConfig, SplitConfig
 from inspection.data.index import ImageIndex
 from inspection.data.readers.guess import passed_over
 from inspection.errors import DataError, UserError
-from pipelines.cli import run_command_line
 from pipelines.commands.target import checked_target, outside_images, replaceable
 from pipelines.data_options import by_option, option_faults
 from pipelines.faults import stopped_sentence
@@ -51,33 +49,6 @@ def draw(root: Path, *, marks: bool = False) -> Path:
 def images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     return draw(tmp_path / "images")
-
-
-@pytest.fixture
-def said(capsys: pytest.CaptureFixture[str]) -> Any:
-    """Run `plumbline data …` with --json: its document."""
-
-    def run(*arguments: object, code: int = 0) -> dict[str, Any]:
-        found = run_command_line(["data", *map(str, arguments), "--json"])
-        out, err = capsys.readouterr()
-        assert found == code, err + out
-        document: dict[str, Any] = json.loads(out)
-        return document
-
-    return run
-
-
-@pytest.fixture
-def told(capsys: pytest.CaptureFixture[str]) -> Any:
-    """Run `plumbline data …` for people: stdout and stderr."""
-
-    def run(*arguments: object, code: int = 0) -> str:
-        found = run_command_line(["data", *map(str, arguments)])
-        out, err = capsys.readouterr()
-        assert found == code, err + out
-        return out + err
-
-    return run
 
 
 def fault(document: dict[str, Any]) -> str:

@@ -10,7 +10,7 @@ from inspection.config import SelfSupervisionConfig, TeacherConfig
 from inspection.data.index import ImageIndex
 from inspection.features.extract import extract_features
 from inspection.store import Store
-from inspection.training.self_supervision_gain import PreparedTeacher, prepare_teacher
+from inspection.training.prepared_teacher import PreparedTeacher, prepare_teacher
 from tests.unit.learning_material import surfaces
 
 pytestmark = pytest.mark.training

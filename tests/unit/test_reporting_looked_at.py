@@ -119,7 +119,9 @@ def test_umap_is_drawn_when_asked_for_and_only_then(run: RunReport) -> None:
 
 
 @pytest.mark.slow
-def test_umap_keeps_neighbours_together_and_repeats_itself() -> None:
+def test_umap_keeps_neighbours_together_and_repeats_itself(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
     generator = np.random.default_rng(0)
     labels = np.repeat([0, 1, 2], 20)
     matrix = generator.normal(size=(60, 12)) + 8 * np.eye(12)[labels]
@@ -132,6 +134,10 @@ def test_umap_keeps_neighbours_together_and_repeats_itself() -> None:
     again = neighbour_map(matrix, seed=5)
     assert again is not None
     assert np.array_equal(points, again)
+    few = neighbour_map(matrix[:10], seed=5)
+    assert few is not None
+    assert few.shape == (10, 2)
+    assert capfd.readouterr() == ("", "")
 
 
 def test_too_few_points_have_no_map() -> None:
