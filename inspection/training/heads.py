@@ -6,7 +6,7 @@ coordinates): the best weights lie there, and image sets are often smaller than 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +15,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from inspection.losses.distillation import balanced_weights
+from inspection.losses.distillation import DistillationLoss, Losses, balanced_weights
 from inspection.models.heads import Head, HeadKind, Matrix
 
 L2_STRENGTHS = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
@@ -25,9 +25,17 @@ HIDDEN = 128
 MLP_STOPS = (25, 50, 100, 200)
 MLP_BATCH = 512
 MLP_DROPOUT = 0.3
+DISTILLED_SHARE = 0.7
+"""What a small head hears from the larger one; the rest are labels."""
+DISTILLED_TEMPERATURE = 3.0
+DISTILLED_STOPS = (100, 200, 400, 800)
+"""Few units need more steps than many."""
 
 SETTINGS = {"linear": L2_STRENGTHS, "mlp": tuple(float(stop) for stop in MLP_STOPS)}
 """What the candidates of a path differ in: the L2 penalty, or how many steps were trained."""
+
+Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+"""From logits (B, C) and the rows (B,) that they belong to."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,26 +125,57 @@ def _logistic(
 
 
 def _mlp_path(examples: Examples, seed: int) -> Iterator[Head]:
-    """One hidden layer, one AdamW run, looked at from time to time."""
+    """One hidden layer, taught by labels."""
     space = _space(examples)
+    class_weights = space.class_weights.float()
+
+    def loss(logits: torch.Tensor, chosen: torch.Tensor) -> torch.Tensor:
+        return functional.cross_entropy(logits, space.labels[chosen], weight=class_weights)
+
+    return _trained(space, HIDDEN, loss, seed, MLP_STOPS, dropout=MLP_DROPOUT)
+
+
+def distilled_path(
+    examples: Examples, teacher_logits: Matrix, *, hidden: int, seed: int
+) -> Iterator[Head]:
+    """Heads of `hidden` units taught by labels and by a larger head's logits (N, C), one for each of `DISTILLED_STOPS`."""
+    space = _space(examples)
+    told = torch.from_numpy(teacher_logits).float()
+    distillation = DistillationLoss(
+        class_weights=space.class_weights.float(),
+        logits_weight=DISTILLED_SHARE,
+        features_weight=0.0,
+        temperature=DISTILLED_TEMPERATURE,
+        label_smoothing=0.0,
+    )
+
+    def loss(logits: torch.Tensor, chosen: torch.Tensor) -> torch.Tensor:
+        found: Losses = distillation(logits, logits, space.labels[chosen], told[chosen], None)
+        return found.total
+
+    # What a teacher says of every class regularises by itself, and few units can spare none.
+    return _trained(space, hidden, loss, seed, DISTILLED_STOPS, dropout=0.0)
+
+
+def _trained(
+    space: _Space, hidden: int, loss: Loss, seed: int, stops: Sequence[int], *, dropout: float
+) -> Iterator[Head]:
+    """One hidden layer, one AdamW run, looked at from time to time."""
     # Coordinates of about unit size suit AdamW; the factor goes into the first layer afterwards.
     widen = float(np.sqrt(space.rows.shape[1]))
-    rows, class_weights = (space.rows * widen).float(), space.class_weights.float()
+    rows = (space.rows * widen).float()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        first = nn.Linear(rows.shape[1], HIDDEN)
-        last = nn.Linear(HIDDEN, examples.num_classes)
-        network = nn.Sequential(first, nn.ReLU(), nn.Dropout(MLP_DROPOUT), last)
+        first = nn.Linear(rows.shape[1], hidden)
+        last = nn.Linear(hidden, len(space.class_weights))
+        network = nn.Sequential(first, nn.ReLU(), nn.Dropout(dropout), last)
         optimizer = torch.optim.AdamW(network.parameters(), lr=1e-3, weight_decay=1e-2)
-        for step in range(1, MLP_STOPS[-1] + 1):
+        for step in range(1, stops[-1] + 1):
             chosen = torch.randperm(len(rows))[:MLP_BATCH]
             optimizer.zero_grad()
-            loss = functional.cross_entropy(
-                network(rows[chosen]), space.labels[chosen], weight=class_weights
-            )
-            loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+            loss(network(rows[chosen]), chosen).backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
             optimizer.step()
-            if step in MLP_STOPS:
+            if step in stops:
                 yield space.head(
                     "mlp",
                     first.weight.double() * widen,
