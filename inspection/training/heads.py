@@ -138,7 +138,7 @@ def _mlp_path(examples: Examples, seed: int) -> Iterator[Head]:
 def distilled_path(
     examples: Examples, teacher_logits: Matrix, *, hidden: int, seed: int
 ) -> Iterator[Head]:
-    """Heads of `hidden` units taught by labels and by a larger head's logits (N, C), one for each of `DISTILLED_STOPS`."""
+    """Heads of `hidden` units taught by labels and a larger head's logits (N, C), one for each of `DISTILLED_STOPS`."""
     space = _space(examples)
     told = torch.from_numpy(teacher_logits).float()
     distillation = DistillationLoss(
