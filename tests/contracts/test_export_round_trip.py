@@ -3,107 +3,41 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import tempfile
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 import yaml
-from PIL import Image
 
-from deploy.edge.files import sha256_file
 from inspection.data.index import ImageIndex
-from pipelines.cli import run_command_line
-from tests.reader_layouts import SIZE, folder_layout, mask_layout, picture, save, yolo_layout
-
-WIDTH, HEIGHT = SIZE
-OK = "MT_Free"
-
-
-def command(
-    capsys: pytest.CaptureFixture[str], *arguments: object, code: int = 0
-) -> dict[str, Any]:
-    """The document of `plumbline data …`."""
-    capsys.readouterr()
-    found = run_command_line(["data", *map(str, arguments), "--json"])
-    said: dict[str, Any] = json.loads(capsys.readouterr().out)
-    assert found == code, said
-    return said
-
-
-def refusal(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
-    """The one line of an error of the user's."""
-    (fault,) = command(capsys, *arguments, code=2)["faults"]
-    assert "\n" not in fault
-    assert "fault in Plumbline" not in fault
-    return str(fault)
-
-
-def hashes(folder: Path) -> dict[str, str]:
-    """Content and time of every file."""
-    return {
-        str(path.relative_to(folder)): f"{sha256_file(path)} {path.stat().st_mtime_ns}"
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
-    }
-
-
-def truth(data: Path) -> dict[str, np.ndarray]:
-    """Masks by the image's stem, as NumPy reads them."""
-    return {
-        f"{path.parts[-3]}/{path.stem}": np.asarray(Image.open(path).convert("L")) >= 128
-        for path in sorted(data.rglob("*.png"))
-    }
+from tests.contracts.export_material import (
+    HEIGHT,
+    OK,
+    WIDTH,
+    command,
+    drawn_by,
+    equal,
+    hashes,
+    marked_tiles,
+    split_index,
+    truth,
+)
+from tests.reader_layouts import yolo_layout
 
 
 @pytest.fixture
 def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Magnetic-tile's layout: crack 0 is one block, 1 has a hole and a second part, 2 as it was; free ones empty."""
     monkeypatch.chdir(tmp_path)
-    mask_layout(tmp_path / "data")
-    holed = np.zeros((HEIGHT, WIDTH), np.uint8)
-    holed[3:20, 4:30] = 255
-    holed[7:11, 9:15] = holed[13, 20] = 0
-    holed[25:28, 33:40] = 200
-    save(tmp_path / "data" / "MT_Crack" / "Imgs" / "exp1.png", Image.fromarray(holed))
-    return tmp_path / "data"
+    return marked_tiles(tmp_path / "data")
 
 
 @pytest.fixture
 def index(data: Path, capsys: pytest.CaptureFixture[str]) -> Path:
-    """Its index, split by hand: one image of each class in each part."""
-    command(capsys, "import", data, "--ok-class", OK)
-    path = data.parent / "index.parquet"
-    table = ImageIndex.load(path)
-    parts = {"exp0": "train", "exp1": "val", "exp2": "test"}
-    table.with_columns(split=[parts[Path(p).stem] for p in table.frame["path"]]).save(path)
-    return path
-
-
-def drawn_by(path: Path) -> dict[str, np.ndarray]:
-    """All regions of an index as one mask, by class folder and stem of the image."""
-    from inspection.data.shapes import Region
-
-    found = {}
-    for row in ImageIndex.load(path).usable().table().to_pylist():
-        mask = np.zeros((HEIGHT, WIDTH), bool)
-        for each in row["regions"] or []:
-            assert each["label"] == "MT_Crack"
-            mask |= Region(each["label"], tuple(each["counts"])).mask(HEIGHT, WIDTH)
-        place = Path(row["path"])
-        found[f"{place.parts[-3]}/{place.stem}"] = mask
-    return found
-
-
-def equal(found: dict[str, np.ndarray], wanted: dict[str, np.ndarray]) -> bool:
-    return found.keys() == wanted.keys() and all(
-        np.array_equal(found[name], wanted[name]) for name in wanted
-    )
+    return split_index(data, capsys)
 
 
 def test_coco__masks_as_others_and_we_read_them(
@@ -224,35 +158,6 @@ def test_yolo__from_another_disk_are_symbolic_links(
         assert all(path.read_bytes() for path in links)
 
 
-def test_yolo__classes_alone_are_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    folder_layout(tmp_path / "data")
-    command(capsys, "import", "data", "--kind", "folder")
-    fault = refusal(capsys, "export", "index.parquet", "out", "--to", "yolo")
-    assert "no place for an image's class: export as coco or manifest" in fault
-    assert not Path("out").exists()
-
-
-def test_yolo__an_image_that_is_gone(
-    data: Path, index: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    (data / "MT_Free" / "Imgs" / "exp1.jpg").unlink()
-    fault = refusal(capsys, "export", index, "out", "--to", "yolo")
-    assert "'MT_Free/Imgs/exp1.jpg' is not below" in fault
-    assert sorted(path.name for path in data.parent.iterdir()) == ["data", "index.parquet"]
-
-
-@pytest.mark.parametrize(("to", "target"), [("coco", "x.json"), ("yolo", "x")])
-def test_mask_of_another_size_is_no_clean_image(
-    to: str, target: str, data: Path, index: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    save(data / "MT_Crack" / "Imgs" / "exp0.png", picture(1, (8, 8)))
-    assert "(mask_size)" in refusal(capsys, "export", index, target, "--to", to)
-    assert not Path(target).exists()
-
-
 @pytest.mark.parametrize("suffix", [".csv", ".parquet"])
 def test_manifest__reads_back_the_same(
     suffix: str, data: Path, index: Path, capsys: pytest.CaptureFixture[str]
@@ -284,64 +189,6 @@ def test_manifest__parquet_keeps_boxes_and_regions(
     command(capsys, "import", "copy", "--out", "again.parquet")
     digests = {ImageIndex.load(Path(name)).digest() for name in ("index.parquet", "again.parquet")}
     assert len(digests) == 1
-
-
-BAD_PLACES = [
-    ("index.parquet", "manifest", "is the index or its journal"),
-    ("hard.parquet", "manifest", "is the index or its journal"),
-    ("index.parquet.edits.json", "coco", "is the index or its journal"),
-    ("data/x.json", "coco", "lies inside the image folder"),
-    ("data/MT_Free/new", "yolo", "lies inside the image folder"),
-    ("way/x.json", "coco", "lies inside the image folder"),
-    ("out/../data/x.csv", "manifest", "lies inside the image folder"),
-    (".", "yolo", "holds the image folder"),
-    ("mine.json", "coco", "'mine.json' exists: remove it or give another path"),
-    ("ring.csv", "manifest", "exists: remove it"),
-    ("full", "yolo", "'full' exists: remove it or give another path"),
-    ("folder.json", "coco", "exists: remove it"),
-    ("mine.json/x.json", "coco", "is a file, not a folder: give another path"),
-    ("/proc/nothing/x.json", "coco", "cannot be written"),
-    ("/proc/nothing/x", "yolo", "cannot be written"),
-    ("x.txt", "coco", "ends in .json"),
-]
-
-
-@pytest.mark.parametrize(("target", "to", "words"), BAD_PLACES)
-def test_places_that_are_refused(
-    target: str, to: str, words: str, data: Path, index: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    os.link(index, "hard.parquet")
-    Path("way").symlink_to(data)
-    Path("ring.csv").symlink_to("ring.csv")
-    Path("mine.json").write_text("mine")
-    Path("full").mkdir()
-    Path("full/mine.txt").write_text("mine")
-    Path("folder.json").mkdir()
-    before = hashes(data.parent)
-    assert words in refusal(capsys, "export", index, target, "--to", to)
-    assert hashes(data.parent) == before
-
-
-def test_nothing_is_written_twice(
-    data: Path, index: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    Path("empty").mkdir()
-    for target, to in (("a.json", "coco"), ("empty", "yolo"), ("a.csv", "manifest")):
-        command(capsys, "export", index, target, "--to", to)
-        before = hashes(data.parent)
-        assert "exists: remove it" in refusal(capsys, "export", index, target, "--to", to)
-        assert hashes(data.parent) == before
-
-
-def test_an_index_without_a_usable_image(
-    data: Path, index: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    table = ImageIndex.load(index)
-    table.with_columns(quarantine="truncated").save(index)
-    for target, to in (("a.json", "coco"), ("out", "yolo"), ("a.csv", "manifest")):
-        fault = refusal(capsys, "export", index, target, "--to", to)
-        assert "none of its 6 images is usable (6 x truncated)" in fault
-        assert not Path(target).exists()
 
 
 @pytest.mark.assets

@@ -14,7 +14,6 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from torch import nn
 
 from data_checks.drift_reference import DriftReference
 from deploy.edge.bundle import load_drift_reference, load_golden, open_bundle, self_test
@@ -22,73 +21,26 @@ from deploy.edge.engines.registry import open_engine
 from deploy.edge.errors import BundleError, TamperedBundle
 from deploy.edge.files import sha256_file
 from deploy.edge.inspector import Inspector
-from deploy.edge.preprocess import preprocess
 from deploy.edge.shelf import install, workshop
-from deploy.edge.spec import Decision, Preprocessing
-from deploy.export import golden, release
-from deploy.export.bundle_writer import BundleSpec, npz_bytes
-from deploy.export.golden import MAX_SIDE, MIN_GOLDEN, choose_golden, encode_png
+from deploy.export import release
+from deploy.export.golden import MIN_GOLDEN, choose_golden
 from deploy.export.onnx_graph import export_onnx
 from deploy.export.release import Release, export_bundle
 from deploy.export.side_by_side import measure_side_by_side
 from deploy.export.torch_engine import TorchEngine
 from inspection.config import TeacherConfig
 from inspection.data.index import ImageIndex
-from inspection.errors import DataError, ParityError
+from inspection.errors import ParityError
 from inspection.evaluation.answers import evaluate_bundle
 from inspection.features.backbone import load_backbone
 from inspection.models.heads import Head, Teacher
 from inspection.store import Store
+from tests.unit.colour_material import CLASSES, SIZE, ColourGraph, painted, spec
 
 pytestmark = pytest.mark.training
 
-CLASSES = ("blue", "green", "red")
-SIZE = Preprocessing(height=16, width=16)
+
 ROOT = Path(__file__).parents[2]
-
-
-class ColourGraph(nn.Module):
-    """Tells the strongest colour: a graph whose right answers are known without training."""
-
-    def __init__(self, gain: float = 8.0) -> None:
-        super().__init__()
-        self.head = nn.Linear(3, 3, bias=False)
-        with torch.no_grad():
-            self.head.weight.copy_(torch.eye(3).flip(0) * gain)
-
-    def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        embedding = image.permute(0, 3, 1, 2).to(torch.float32).mean(dim=(2, 3)) / 255.0
-        return torch.softmax(self.head(embedding), dim=1), embedding
-
-
-def painted(root: Path, count: int = 60, side: int = 24) -> ImageIndex:
-    """Noisy colours, every fifth image val, every third of the rest test."""
-    root.mkdir(parents=True, exist_ok=True)
-    rng = np.random.default_rng(8)
-    rows = []
-    for i in range(count):
-        label = CLASSES[i % 3]
-        pixels = rng.integers(0, 120, (side, side, 3), dtype=np.uint8)
-        pixels[:, :, 2 - CLASSES.index(label)] += 110
-        path = root / f"{i:03d}.png"
-        cv2.imwrite(str(path), pixels[:, :, ::-1])
-        split = "val" if i % 5 == 0 else "test" if i % 2 == 0 else "train"
-        row = {"path": path.name, "label": label, "image_id": sha256_file(path), "split": split}
-        rows.append(row)
-    return ImageIndex.from_rows(root, rows)
-
-
-def spec(**changes) -> BundleSpec:
-    values = {
-        "name": "colours",
-        "classes": CLASSES,
-        "preprocessing": SIZE,
-        "decision": Decision(ok_class="green", reject_at=0.5),
-        "temperature": 1.0,
-        "test_digest": "t" * 64,
-        "hashes": {"student_weights": "s" * 64, "code": "c" * 64},
-    }
-    return BundleSpec(**{**values, **changes})
 
 
 @pytest.fixture(scope="module")
@@ -233,51 +185,6 @@ def test_a_golden_answer_that_is_wrong_leaves_nothing(made, tmp_path, monkeypatc
     with pytest.raises(TamperedBundle, match="golden self-test"):
         export_bundle(ColourGraph(), spec(), index=index, store=store)
     assert [p.name for p in store.bundles.iterdir()] == [".lock"]
-
-
-def test_too_few_images_for_golden_ones(tmp_path):
-    index = painted(tmp_path / "few", 12)
-    with pytest.raises(DataError, match="16 golden images, the data have 12"):
-        choose_golden(index, SIZE, TorchEngine(ColourGraph()))
-
-
-def test_near_ties_are_passed_over_and_the_choice_ignores_row_order(made, monkeypatch):
-    _, index, _ = made
-    engine = TorchEngine(ColourGraph())
-    first = choose_golden(index, SIZE, engine)
-    shuffled = ImageIndex(index.root, index.frame[::-1].reset_index(drop=True))
-    second = choose_golden(shuffled, SIZE, engine)
-    assert [p.tobytes() for p in first.pixels] == [p.tobytes() for p in second.pixels]
-    margins = np.sort(first.outputs.probabilities, axis=1)
-    threshold = float(np.median(margins[:, 2] - margins[:, 1]))
-    monkeypatch.setattr(golden, "MIN_MARGIN", threshold)
-    chosen = np.sort(choose_golden(index, SIZE, engine).outputs.probabilities, axis=1)
-    assert ((chosen[:, 2] - chosen[:, 1]) >= threshold).mean() > 0.9
-
-
-def test_large_images_are_cut_to_their_middle(tmp_path):
-    index = painted(tmp_path, 16, side=MAX_SIDE + 200)
-    images = choose_golden(index, SIZE, TorchEngine(ColourGraph()))
-    assert {p.shape for p in images.pixels} == {(MAX_SIDE, MAX_SIDE, 3)}
-    expected = TorchEngine(ColourGraph()).run(np.stack([preprocess(images.pixels[0], SIZE)]))
-    np.testing.assert_allclose(
-        expected.probabilities[0], images.outputs.probabilities[0], atol=1e-6
-    )
-
-
-def test_png_is_lossless():
-    pixels = np.random.default_rng(0).integers(0, 256, (7, 5, 3), dtype=np.uint8)
-    back = cv2.imdecode(np.frombuffer(encode_png(pixels), np.uint8), cv2.IMREAD_COLOR)
-    np.testing.assert_array_equal(back[:, :, ::-1], pixels)
-
-
-def test_npz_is_read_by_numpy_and_is_the_same_whenever_written(tmp_path):
-    arrays = {"b": np.arange(6, dtype=np.float32).reshape(2, 3), "a": np.ones((1, 1))}
-    data = npz_bytes(**arrays)
-    (tmp_path / "x.npz").write_bytes(data)
-    with np.load(tmp_path / "x.npz", allow_pickle=False) as found:
-        np.testing.assert_array_equal(found["b"], arrays["b"])
-    assert npz_bytes(**dict(reversed(arrays.items()))) == data
 
 
 KILLED = """
