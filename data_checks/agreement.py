@@ -8,7 +8,7 @@ which only the number of each class is compared.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from deploy.edge.errors import ImageError
 from inspection.data.fingerprints import SYMMETRIES, view_of
 from inspection.data.index import ImageIndex, plain
 from inspection.data.shapes import Region, marked
+from inspection.data.unlabelled import UNLABELLED
 
 REACH = 6
 """Pixels by which people's marks on two copies may lie apart."""
@@ -44,7 +45,17 @@ class Descriptions:
     @classmethod
     def of(cls, index: ImageIndex, mask_threshold: int = 128) -> Descriptions:
         """All of them."""
-        names = ["path", "label", "boxes", "regions", "mask_path", "pair_id", "height", "width"]
+        names = [
+            "path",
+            "label",
+            "label_source",
+            "boxes",
+            "regions",
+            "mask_path",
+            "pair_id",
+            "height",
+            "width",
+        ]
         rows = index.frame[names].to_dict("records")
         return cls(
             index.root,
@@ -60,6 +71,15 @@ class Descriptions:
     def paired(self, path: str) -> bool:
         """Whether the image belongs to another, as a template does."""
         return plain(self.rows[path]["pair_id"]) is not None
+
+    def unlabelled(self, path: str) -> bool:
+        """Whether the image is meant to have no label, so that nothing is said of it."""
+        return self.label(path) is None and self.rows[path]["label_source"] == UNLABELLED
+
+    def comparable(self, paths: Sequence[str]) -> list[Sequence[str]]:
+        """Those of which something is said, and the unlabelled ones, each where there are several."""
+        parts = [[path for path in paths if self.unlabelled(path) is of] for of in (False, True)]
+        return [part for part in parts if len(part) > 1]
 
     def disagreement(
         self, first: str, second: str, *, symmetry: str = SYMMETRIES[0], exact: bool = False

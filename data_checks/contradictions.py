@@ -13,6 +13,7 @@ from typing import Any
 import pandas as pd
 
 from inspection.data.index import ImageIndex
+from inspection.data.unlabelled import is_unlabelled
 
 NAMED_COPIES = 3
 """Other files a sentence lists before it counts."""
@@ -37,7 +38,8 @@ def quarantine_contradictions(index: ImageIndex) -> ImageIndex:
 def conflicting(
     frame: pd.DataFrame, about: Callable[[pd.Series[Any]], object]
 ) -> list[pd.DataFrame]:
-    """Groups of rows with equal pixels about which `about` gives more than one answer."""
+    """Groups of rows with equal pixels about which `about` gives more than one answer; unlabelled ones give none."""
+    frame = frame[~is_unlabelled(frame)]
     copies = frame[frame["pixel_id"].duplicated(keep=False)]
     groups = (rows for _, rows in copies.groupby("pixel_id", sort=True))
     return [rows for rows in groups if len({about(row) for _, row in rows.iterrows()}) > 1]

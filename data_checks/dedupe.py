@@ -3,7 +3,8 @@
 Covered: an image is dropped only if it was compared, pixel by pixel, with the very image that is kept for it and found
 the same (no chains: each cluster is a star about its medoid), if all that is said of both agrees, and if it shows
 nothing that clipping hides in the kept one. Images of one surface that differ are grouped, so that no split parts them.
-Not covered: copies that `candidates` does not propose; halves of a template pair, which are grouped but never dropped.
+Not covered: copies that `candidates` does not propose; halves of a template pair, and unlabelled copies of a labelled
+image, which are grouped but never dropped.
 """
 
 from __future__ import annotations
@@ -113,7 +114,7 @@ def plan_dedupe(index: ImageIndex, options: DedupeOptions) -> DedupePlan:
 
 def _plan_exact(copies: Iterable[Sequence[str]], said: Descriptions) -> list[Planned]:
     planned: list[Planned] = []
-    for kept, *others in copies:
+    for kept, *others in (part for paths in copies for part in said.comparable(paths)):
         differs = {other: said.disagreement(kept, other, exact=True) for other in others}
         contradicting = [other for other in others if differs[other]]
         if contradicting:
@@ -138,6 +139,8 @@ def _plan_near(
         both = (pair.first, pair.second), (pair.second, pair.first)
         planned += [Planned(a, "group", b, pair.sentence) for a, b in both]
         if pair.verdict != "same" or said.paired(pair.first) or said.paired(pair.second):
+            continue
+        if said.unlabelled(pair.first) != said.unlabelled(pair.second):
             continue
         differs = said.disagreement(pair.first, pair.second, symmetry=pair.evidence.symmetry)
         if differs:

@@ -18,6 +18,7 @@ from pydantic import ConfigDict, ValidationError
 from data_checks.quality import QualityReport
 from inspection.data.index import ImageIndex
 from inspection.data.readers.stated import MAX_NAME, one_line, shown
+from inspection.data.unlabelled import labelled_part
 from inspection.errors import DataError
 from inspection.records import Record
 
@@ -137,6 +138,7 @@ def profile_of(
     """
     if not 0 <= margin < 1:
         raise DataError(f"margin {margin:g} is no share of the light: give 0 or more, below 1")
+    index = labelled_part(index)
     usable = index.usable().frame
     flagged = quality.flagged if quality is not None else ()
     typical = usable[~usable["path"].isin(list(flagged))]

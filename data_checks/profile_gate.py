@@ -18,6 +18,7 @@ from data_checks.questions import Question
 from data_checks.results import CheckResult, GateReport, limited_rows
 from inspection.config import ChecksConfig
 from inspection.data.index import ImageIndex
+from inspection.data.unlabelled import labelled_part
 
 REVIEW = "look at the files; if they belong here, draw the profile again and have `diff` reviewed"
 SHARES = {"boxed": "boxes or regions", "masked": "a mask", "quarantined": "a reason for quarantine"}
@@ -32,8 +33,8 @@ def suite_of(profile: DataProfile) -> Any:
 
 
 def validate_profile(index: ImageIndex, profile: DataProfile) -> GateReport:
-    """Every clause of the profile asked of the index."""
-    frame = profile_frame(index, profile)
+    """Every clause of the profile asked of the index; it says nothing of unlabelled images."""
+    frame = profile_frame(labelled_part(index), profile)
     asked = list(questions_of(profile))
     found = answered(frame, asked, _ANY, "profile")
     results = tuple(_named(found[question.name], frame, profile) for question in asked)

@@ -17,6 +17,7 @@ from data_checks.contradictions import box_conflicts, label_conflicts
 from data_checks.results import Severity
 from inspection.config import ChecksConfig
 from inspection.data.index import SPLITS, ImageIndex
+from inspection.data.unlabelled import UNLABELLED, is_unlabelled
 
 FORMATS = ("png", "jpeg", "bmp", "tiff", "webp")
 SHA256 = r"^[0-9a-f]{64}$"
@@ -65,6 +66,7 @@ def enriched(index: ImageIndex) -> pd.DataFrame:
             frame["boxes"], frame["width"], frame["height"], strict=True
         )
     ]
+    frame["label_told"] = frame["label"].mask(is_unlabelled(frame), UNLABELLED)
     good = frame[usable]
     frame["class_size"] = frame["label"].map(good["label"].value_counts()).astype(float)
     for name, groups in (
@@ -215,7 +217,12 @@ _TABLE: tuple[Question, ...] = (
         lambda checks: f"at most {checks.max_megapixels:g} megapixels",
         "cut the image into tiles or raise checks.max_megapixels in a run's config",
     ),
-    _null("label_present", "label", "label the image or remove it from the set", "a label each"),
+    _null(
+        "label_present",
+        "label_told",
+        "label the image, remove it from the set, or name its folder as unlabelled (data.unlabelled)",
+        "a label each",
+    ),
     Question(
         "two_classes",
         "ExpectColumnUniqueValueCountToBeBetween",

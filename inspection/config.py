@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic_core import PydanticCustomError
+
+from inspection.recipes import laid_under, unknown_recipe
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 
@@ -60,11 +63,15 @@ class DataConfig(Strict):
     root: Path | None = None
     ok_class: str | None = None
     label_pattern: str | None = None
-    """Regular expression with one group, searched in the file's stem; overrides the reader's own label."""
+    """Regular expression with one group, searched in the file's stem; overrides the reader's own label. With a slash in
+    it, kind `folder` searches the path below the root: `n[0-9]+-([^/]+)/`."""
     annotations: Path | None = None
     """The annotation file below the root, for formats that have one; without it the only one that fits."""
     class_names: dict[int, str] = {}
     """Names for class numbers, in formats that have numbers only (Severstal, YOLO, index masks, DeepPCB)."""
+    unlabelled: str | None = Field(None, min_length=1)
+    """Images nobody has labelled: a folder below the root, or a pattern such as `*/new_*.png`. Nothing that is drawn
+    or written down of one is lost; the others have no label, and only training sees them."""
     mask_threshold: int = Field(128, ge=1, le=255)
     edits: tuple[Path, ...] = ()
     """Plans, edits and audit decisions to apply to the index as it is read, in order."""
@@ -188,6 +195,8 @@ class TeacherConfig(Strict):
 class StudentConfig(Strict):
     """The tiny network that ships."""
 
+    recipe: str | None = None
+    """Settings that belong together, by name (`plumbline recipes`); what is given beside it goes before them."""
     architecture: str = "plumbnet_s"
     """A name of `inspection/models/registry.py` or `timm:<model>`."""
     weights: str = "none"
@@ -228,6 +237,18 @@ class StudentConfig(Strict):
     """With `mirror`: left-right and up-down, or left-right alone (things that stand upright)."""
     unlabelled: bool = False
     """Learn from unlabelled images of the train split too, from what the teacher says of them."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _by_recipe(cls, said: Any) -> Any:
+        return laid_under(said) if isinstance(said, dict) else said
+
+    @field_validator("recipe")
+    @classmethod
+    def _known(cls, name: str | None) -> str | None:
+        if name is not None and (fault := unknown_recipe(name)):
+            raise PydanticCustomError("recipe", "{fault}", {"fault": fault})
+        return name
 
 
 class GateConfig(Strict):

@@ -128,6 +128,14 @@ def models(json: Json = False) -> Answer:
 
 
 @app.command()
+def recipes(json: Json = False) -> Answer:
+    """Settings of a student that belong together, for `student.recipe` of a config."""
+    from pipelines.commands.recipes import list_recipes
+
+    return list_recipes()
+
+
+@app.command()
 def log(
     folder: Annotated[Path, typer.Argument(help="Folder of a prediction log.")],
     parquet: Annotated[Path, typer.Argument(help="The Parquet file to write.")],

@@ -22,6 +22,7 @@ from pipelines.data_options import (
     Page,
     Seed,
     Threshold,
+    Unlabelled,
 )
 from pipelines.output import Answer
 
@@ -46,6 +47,7 @@ def import_(
     label_pattern: LabelPattern = None,
     annotations: Annotations = None,
     class_name: ClassNames = None,
+    unlabelled: Unlabelled = None,
     mask_threshold: Threshold = 128,
     edits: Annotated[
         list[Path] | None, typer.Option(help="Edits or decisions to apply at once, in order.")
@@ -64,6 +66,7 @@ def import_(
             "ok_class": ok_class,
             "label_pattern": label_pattern,
             "annotations": annotations,
+            "unlabelled": unlabelled,
             "mask_threshold": mask_threshold,
         },
         class_names=class_name or [],
@@ -189,6 +192,21 @@ def embed(
     backbone: Annotated[str, typer.Option(help="Any timm network.")] = "resnet18",
     weights: Annotated[str, typer.Option(help="hub, none, or a .safetensors file.")] = "none",
     image_size: Annotated[int, typer.Option(help="Side to which images are scaled.")] = 224,
+    pooling: Annotated[
+        str,
+        typer.Option(
+            help="What the vector is: levels, or of a transformer cls, patches or cls+patches."
+        ),
+    ] = "levels",
+    batch_size: Annotated[
+        str, typer.Option(help="Images in the network at once, or auto: as many as fit.")
+    ] = "32",
+    precision: Annotated[
+        str, typer.Option(help="float32, or auto: bfloat16 on a GPU that has it.")
+    ] = "float32",
+    engine: Annotated[
+        str, typer.Option(help="local, or ray: on the machines of a Ray cluster (extra: ray).")
+    ] = "local",
     pad_same: Annotated[
         bool, typer.Option("--pad-same", help="For weights that come from TensorFlow.")
     ] = False,
@@ -197,6 +215,7 @@ def embed(
     json: Json = False,
 ) -> Answer:
     """Vectors of every image from a frozen network, for audit and split --compare (extra: pipeline)."""
+    from pipelines.commands.data_embed import batch_size_of
     from pipelines.commands.data_embed import embed as embed_index
     from pipelines.settings import settings_here
 
@@ -205,6 +224,10 @@ def embed(
         "weights": weights,
         "image_size": image_size,
         "pad_same": pad_same,
+        "pooling": pooling,
+        "batch_size": batch_size_of(batch_size),
+        "precision": precision,
+        "features_engine": engine,
     }
     return embed_index(index, out, teacher, seed=seed, settings=settings_here(), force=force)
 

@@ -47,15 +47,23 @@ Threshold = Annotated[
     int, typer.Option(min=1, max=255, help="Grey level from which a mask marks a defect.")
 ]
 
+Unlabelled = Annotated[
+    str | None,
+    typer.Option(
+        help="Folder (or pattern) of images that nobody has labelled: training may learn from them too."
+    ),
+]
+
 OPTIONS: Mapping[str, str] = {
     "keep_together": "--together",
     "max_per_image": "--per-image",
     "class_names": "--class-name",
     "root": "SOURCE",
+    "features_engine": "--engine",
 }
 """Keys of configs that the command line calls otherwise; the others are spelt with hyphens."""
 
-OPTION_KEYS = ("annotations", "ok_class", "label_pattern", "class_names")
+OPTION_KEYS = ("annotations", "ok_class", "label_pattern", "class_names", "unlabelled")
 """Keys of `data` that readers name in their messages."""
 
 

@@ -1,4 +1,4 @@
-"""The `plumbline data` commands that make something of an index: patches, exports, pages."""
+"""The `plumbline data` commands around an index: public sets, and what is made of it: patches, exports, pages."""
 
 # ruff: noqa: ARG001 - `--json` is read from the arguments, because errors must obey it too
 
@@ -92,3 +92,22 @@ def view(
     from pipelines.commands.data_view import view_index
 
     return view_index(index, page, open_it=open_it, mask_threshold=mask_threshold, force=force)
+
+
+@data_app.command()
+def fetch(
+    name: Annotated[
+        str | None, typer.Argument(metavar="SET", help="Its name (default: list the sets).")
+    ] = None,
+    folder: Annotated[
+        Path | None, typer.Argument(help="A new folder (default: the set's name).")
+    ] = None,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Fetch it: you have read the terms that were shown.")
+    ] = False,
+    json: Json = False,
+) -> Answer:
+    """Download a public data set; without --yes only say from where, how large, under which terms."""
+    from pipelines.commands.data_fetch import fetch_set
+
+    return fetch_set(name, folder, yes=yes)

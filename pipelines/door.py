@@ -102,6 +102,10 @@ def contradictions(config: RunConfig) -> Iterator[str]:
         yield f"data.root: kind '{data.kind}' reads a folder; give data.root=/path/of/the/images"
     if split.test + split.val >= 1:
         yield f"split: test {split.test:g} + val {split.val:g} leave nothing to train on"
+    if config.student.unlabelled and data.unlabelled is None:
+        yield "student.unlabelled: no image is named as unlabelled; give data.unlabelled=FOLDER, or set it to false"
+    if data.unlabelled is not None and data.patches is not None:
+        yield "data.unlabelled: patches are cut around what is drawn, and nothing is drawn there; leave one of both out"
     wanted = f"timm:{config.teacher.backbone}"
     if config.student.weights == FROM_TEACHER and config.student.architecture != wanted:
         yield (

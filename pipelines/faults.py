@@ -27,6 +27,7 @@ STOPPED_SENTENCE = "stopped by a signal; run it again: finished steps are not re
 STOPPED_DATA = "stopped by a signal; no file is half-written: run it again"
 STOPPED_KEEPS = {
     "import": "stopped by a signal; run it again: of a large set, what was read is kept",
+    "fetch": "stopped by a signal; run it again: what was downloaded is kept",
     "embed": "stopped by a signal; run it again: finished vectors are kept in the store",
 }
 """Commands of `plumbline data` that go on where they were."""

@@ -103,7 +103,10 @@ def _config(run: PipelineRunResponse) -> RunConfig:
 
 
 def _settings(config: RunConfig, *, without: Sequence[str]) -> dict[str, Any]:
-    return config.model_dump(mode="json", exclude=set(without))
+    said = config.model_dump(mode="json", exclude=set(without))
+    # A recipe's name says nothing beside the settings that came from it.
+    said.get("student", {}).pop("recipe", None)
+    return said
 
 
 def _cost(latency: Latency, trained: int | None, seconds: float | None) -> RecipeCost:

@@ -83,7 +83,8 @@ def _candidates(index: ImageIndex) -> list[dict[str, Any]]:
         by_class: dict[str, list[dict[str, Any]]] = {}
         part = index.split(split).frame[["image_id", "path", "label"]]
         # Byte copies share an id; one of them is enough.
-        for row in part.drop_duplicates("image_id").to_dict(orient="records"):
+        known = part.drop_duplicates("image_id").dropna(subset="label")
+        for row in known.to_dict(orient="records"):
             by_class.setdefault(str(row["label"]), []).append({str(k): v for k, v in row.items()})
         queues = [sorted(by_class[label], key=_shuffled) for label in sorted(by_class)]
         rows += _in_turn(queues)

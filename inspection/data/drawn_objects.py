@@ -19,6 +19,7 @@ from inspection.data.index import ImageIndex
 from inspection.data.patch_defects import Unusable, marks_of
 from inspection.data.readers.base import Box
 from inspection.data.shapes import Mask, Region
+from inspection.data.unlabelled import labelled_part
 from inspection.errors import DataError
 from inspection.progress import track
 
@@ -73,8 +74,11 @@ class DrawnImage:
 
 
 def drawn_images(index: ImageIndex, *, mask_threshold: int) -> list[DrawnImage]:
-    """The usable images by path; DataError for a mask that is gone, or does not fit its image any more."""
-    rows = usable_rows(index)
+    """The usable images by path, without unlabelled ones, which would pass for sound ones.
+
+    DataError for a mask that is gone, or does not fit its image any more.
+    """
+    rows = usable_rows(labelled_part(index))
     return [
         _drawn(row, index.root, mask_threshold) for row in track(rows, "reading marks", len(rows))
     ]

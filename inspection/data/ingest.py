@@ -25,6 +25,7 @@ from inspection.data.readers.files import (
     relative,
 )
 from inspection.data.readers.registry import READERS
+from inspection.data.readers.unlabelled import with_unlabelled
 from inspection.data.synthetic import RECIPE, generate, recipe_digest
 from inspection.data.unfinished import Unfinished, key_of, unfinished
 from inspection.errors import DataError
@@ -55,7 +56,8 @@ def ingest(config: DataConfig, checks: ChecksConfig, *, store: Store, seed: int)
         reader, root = "mask_pairs", generate(folder, config.synthetic, seed=seed).root
         config = config.model_copy(update={"root": root})
     root = checked_root(_root(config))
-    items = [*READERS[reader](root, config), *linked_folders(root)]
+    items = with_unlabelled(READERS[reader](root, config), root, config)
+    items += linked_folders(root)
     if all(item.mask_classes is None for item in items):
         _check_ok_class({item.label for item in items}, config)
     place = store.unfinished / f"{_asked(root, config, checks)}.jsonl"

@@ -2,8 +2,8 @@
 
 Covered: a split told by the `split` column or by folders such as `train/`, `valid/`, `test2017/`; a validation set
 taken from train, by whole groups, where the data have none; images of the frozen test set that wandered to another part
-are refused. Not covered: whether the split that came with the data leaks (`data_checks/split_audit.py`); images outside
-any part, which stay without one and are not used.
+are refused; unlabelled images join train, where that shows it nothing of val or test. Not covered: whether the split
+that came with the data leaks (`data_checks/split_audit.py`); images outside any part, which have none and are not used.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from inspection.config import SplitConfig
 from inspection.data.grouping import unite_groups
 from inspection.data.index import SPLITS, ImageIndex
 from inspection.data.splits import split, val_from
+from inspection.data.unlabelled import is_unlabelled, labelled_part, with_unlabelled_in_train
 from inspection.errors import DataError
 
 FOLDERS = (
@@ -34,29 +35,36 @@ def place(
     """A copy with `group` and `split` filled, as `config` wants it; DataError when that cannot be had."""
     united = unite_groups(index, config)
     seed = seed if config.seed is None else config.seed
-    if not config.keep:
-        return split(united, config, seed=seed, frozen=frozen)
-    kept = own_split(united)
-    if "val" not in set(kept.frame["split"].dropna()):
+    placed = (_kept if config.keep else split)(united, config, seed=seed, frozen=frozen)
+    return with_unlabelled_in_train(placed, frozen=frozen)
+
+
+def _kept(
+    index: ImageIndex, config: SplitConfig, *, seed: int, frozen: frozenset[str]
+) -> ImageIndex:
+    kept = own_split(index)
+    if "val" not in set(labelled_part(kept).frame["split"].dropna()):
         kept = val_from(kept, config, seed=seed)
-    _check_kept(kept, frozen)
+    _check_kept(labelled_part(kept), frozen)
     return kept
 
 
 def own_split(index: ImageIndex) -> ImageIndex:
     """A copy whose `split` column says what the data say: the column itself, else the first folder that tells.
 
-    Rows in quarantine, without a label, or told by neither, have none. DataError when train or test is empty.
+    Rows in quarantine, without a label unless they are meant to have none, or told by neither, have no split. DataError
+    when train or test is empty.
     """
     frame = index.frame
-    usable = frame["quarantine"].isna() & frame["label"].notna()
+    usable = frame["quarantine"].isna() & (frame["label"].notna() | is_unlabelled(frame))
     told = [
         (given if isinstance(given, str) else split_of(path)) if ok else None
         for given, path, ok in zip(frame["split"], frame["path"], usable, strict=True)
     ]
     check_names(told)
+    taught = {name for name, label in zip(told, frame["label"], strict=True) if pd.notna(label)}
     for name in ("train", "test"):
-        if name not in told:
+        if name not in taught:
             raise DataError(
                 f"split.keep: neither the split column nor a folder puts an image in {name}: "
                 "name the folders train, val and test, or set split.keep=false for a new split"

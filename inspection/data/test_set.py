@@ -49,8 +49,8 @@ def test_set_path(store: Store, config: RunConfig) -> Path:
     placed_by = config.seed if config.split.seed is None else config.split.seed
     del split["seed"]
     kept = {key: split[key] for key in split if key not in LATER or split[key] != plain[key]}
-    # Corrected labels are no other images.
-    data = config.data.model_dump(mode="json", exclude={"edits"})
+    # Corrected labels are no other images, and unlabelled ones are never tested on.
+    data = config.data.model_dump(mode="json", exclude={"edits", "unlabelled"})
     if data["patches"] is None:
         del data["patches"]
     asked = [data, kept, placed_by]

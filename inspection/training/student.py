@@ -18,6 +18,7 @@ from deploy.edge.files import canonical_json, sha256_bytes, sha256_file
 from deploy.edge.spec import Preprocessing
 from inspection.config import StudentConfig
 from inspection.data.index import ImageIndex
+from inspection.data.unlabelled import check_there
 from inspection.errors import ConfigError, DataError
 from inspection.features.device import resolve_device, use_own_cores
 from inspection.features.extract import Features
@@ -98,8 +99,8 @@ def student_key(
 
 
 def _settings(config: StudentConfig) -> dict[str, object]:
-    """What of a config decides what is learnt; how often to save does not."""
-    said = config.model_dump(mode="json", exclude={"checkpoint_every_steps"})
+    """What of a config decides what is learnt; how often to save, or a recipe's name beside its values, do not."""
+    said = config.model_dump(mode="json", exclude={"checkpoint_every_steps", "recipe"})
     usual = {name: StudentConfig.model_fields[name].default for name in LATER_KEYS}
     return {name: value for name, value in said.items() if usual.get(name, ...) != value}
 
@@ -121,6 +122,8 @@ def train_student(
     use_own_cores()
     classes = learnable_classes(index)
     _check_teacher(classes, features, teacher, config)
+    if config.unlabelled:
+        check_there(index)
     key = student_key(index, teacher, config, seed=seed)
     if (finished := _finished(folder, key)) is not None:
         return finished

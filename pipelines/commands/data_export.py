@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,6 +40,7 @@ def export_index(
             f"'{target}' cannot be written ({error.strerror or error}): "
             "give a path on a disk with room, where you may write"
         ) from error
+    written = _noted(written, chosen, to)
     lines = [f"Wrote {written.images} images as {to}: {target}"]
     marks = ", ".join(f"{count} {label}" for label, count in written.objects.items())
     lines += [f"Objects      {marks}"] if marks else []
@@ -122,6 +124,19 @@ def _write(chosen: ImageIndex, target: Path, to: str, images: str, mask_threshol
     if to == "coco":
         return write_coco(chosen, target, mask_threshold=mask_threshold)
     return write_manifest(chosen, target)
+
+
+def _noted(written: Written, chosen: ImageIndex, to: str) -> Written:
+    """Other formats know no image of which nothing is said: there, nothing drawn means no defect."""
+    from inspection.data.unlabelled import is_unlabelled
+
+    count = int(is_unlabelled(chosen.frame).sum())
+    if not count:
+        return written
+    said = f"{count} unlabelled images are left out: without marks they would pass for images without defects"
+    if to == "manifest":
+        said = f"{count} unlabelled images have an empty label: name them to plumbline data import --unlabelled"
+    return replace(written, notes=(*written.notes, said))
 
 
 def _facts(written: Written) -> dict[str, object]:

@@ -154,8 +154,12 @@ def _numbered(class_names: Sequence[str]) -> tuple[dict[int, str], list[str]]:
 def _answer(
     index: ImageIndex, kind: str, target: Path, conflicts: int, notes: Sequence[str]
 ) -> Answer:
+    from inspection.data.unlabelled import UNLABELLED, is_unlabelled
+
     usable = index.usable()
-    labels = Counter(map(str, usable.frame["label"].fillna("(no label)")))
+    meant = is_unlabelled(usable.frame)
+    told = usable.frame["label"].mask(meant, f"({UNLABELLED})").fillna("(no label)")
+    labels = Counter(map(str, told))
     aside = _set_aside(index)
     codes = Counter(each["code"] for each in aside)
     lines = [f"Read as {kind}: {len(usable)} of {len(index)} images usable"]
@@ -165,8 +169,8 @@ def _answer(
         lines.append(
             f"             … and {len(aside) - NAMED} more: {data_command('view', target)}"
         )
-    warned, told = _warnings(index)
-    lines += told
+    warned, said = _warnings(index)
+    lines += said
     if conflicts:
         lines.append(f"Warning      {conflicts} pictures lie under more than one label")
     lines += [*notes, f"Index        {target}"]

@@ -44,7 +44,7 @@ def split_index(
     made = Edits("split", changes(before, after, reason=f"seed {seed}"))
     if made.edits:
         apply_edits(index, made)
-    lines = _notes(before)
+    lines = [*_notes(before), *_left_out(after)]
     document: dict[str, Any] = {"index": str(index), "images": _images(after)}
     if compare and vectors is not None:
         price = split_price(after, vectors, config, seed=seed)
@@ -128,6 +128,14 @@ def _notes(index: ImageIndex) -> list[str]:
     return []
 
 
+def _left_out(after: ImageIndex) -> list[str]:
+    from inspection.data.unlabelled import left_out
+
+    left = left_out(after)
+    said = "unlabelled images in no split: they are grouped with images of val or test"
+    return [f"Left out     {left} {said}"] if left else []
+
+
 def _images(index: ImageIndex) -> dict[str, int]:
     return {part: len(index.split(part)) for part in PARTS}
 
@@ -142,4 +150,9 @@ def _table(index: ImageIndex) -> Table:
         )
         for label in labels
     ]
+    bare = frame["label"].isna()
+    if (frame["split"].notna() & bare).any():
+        rows.append(
+            ("(no label)", *(str(int((bare & (frame["split"] == p)).sum())) for p in PARTS))
+        )
     return Table(("class", *PARTS), rows)

@@ -1,12 +1,14 @@
 """One folder per class, in the root or in each of somebody's splits; images beside class folders have no label.
 
-A flat folder is therefore an unlabelled set: it can be checked and predicted, not trained on. `train/<class>`,
+A flat folder is therefore a set without labels: it can be checked and predicted, not trained on. A folder that
+`data.unlabelled` names is no class. `train/<class>`,
 `val/<class>` and so on are read as they lie: the paths go on telling the split (`inspection/data/own_split.py`), and a
 run keeps it only when it is asked to.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
 from inspection.config import DataConfig
@@ -21,6 +23,7 @@ from inspection.data.readers.files import (
 )
 from inspection.data.readers.labels import LabelRule
 from inspection.data.readers.stated import shown
+from inspection.data.readers.unlabelled import named_unlabelled
 from inspection.errors import DataError
 
 STRAY = "label_missing: lies beside the class folders, so nothing says what it shows"
@@ -29,20 +32,28 @@ STRAY = "label_missing: lies beside the class folders, so nothing says what it s
 def read_folder(root: Path, config: DataConfig) -> list[RawItem]:
     """Label = the first folder below the root, or below its split, at any depth; an empty class folder is an error."""
     root, rule = checked_root(root), LabelRule(config)
-    paths = images_below(root)
+    found = images_below(root)
+    paths = [path for path in found if not named_unlabelled(relative(path, root), config)]
     if not paths:
-        raise DataError(f"data.root: no image files below '{root}'; is it the right folder?")
-    depth = int(_is_split(root))
-    folders = _classes(root, split=depth > 0)
+        left = "data.unlabelled names all images" if found else "no image files"
+        raise DataError(f"data.root: {left} below '{root}'; is it the right folder?")
+    # A folder of unlabelled images alone is no class, and no split either.
+    passed = _above({*found} - {*paths}) - _above(paths)
+    depth = int(_is_split(root, passed))
+    folders = _classes(root, passed, split=depth > 0)
     filled = {path.relative_to(root).parts[depth] for path in paths}
     if empty := sorted({folder.name for folder in folders} - filled):
         raise DataError(empty_class(empty))
     return [_item(path, root, rule, depth, labelled=bool(folders)) for path in paths]
 
 
-def _is_split(root: Path) -> bool:
+def _above(paths: Collection[Path]) -> set[Path]:
+    return {folder for path in paths for folder in path.parents}
+
+
+def _is_split(root: Path, passed: Collection[Path]) -> bool:
     """Whether the folders below the root are somebody's splits; DataError when only some of them are."""
-    names = [folder.name for folder in class_folders(root)]
+    names = [folder.name for folder in class_folders(root) if folder not in passed]
     splits = [name for name in names if split_of(f"{name}/image")]
     if splits and len(splits) < len(names):
         other = next(name for name in names if name not in splits)
@@ -53,10 +64,12 @@ def _is_split(root: Path) -> bool:
     return bool(splits)
 
 
-def _classes(root: Path, *, split: bool) -> list[Path]:
+def _classes(root: Path, passed: Collection[Path], *, split: bool) -> list[Path]:
     """Class folders of the root, or of all its splits: a class may be missing in some of them."""
     folders = class_folders(root)
-    return [each for folder in folders for each in class_folders(folder)] if split else folders
+    if split:
+        folders = [each for folder in folders for each in class_folders(folder)]
+    return [folder for folder in folders if folder not in passed]
 
 
 def empty_class(names: list[str]) -> str:
@@ -68,7 +81,7 @@ def empty_class(names: list[str]) -> str:
 def _item(path: Path, root: Path, rule: LabelRule, depth: int, *, labelled: bool) -> RawItem:
     name = relative(path, root)
     folders = name.split("/")[depth:-1]
-    label = rule.label(path.stem, folders[0] if folders else None, "folder")
+    label = rule.label(path.stem, folders[0] if folders else None, "folder", path=name)
     stray = labelled and label.name is None and label.fault is None
     return RawItem(
         path=name,

@@ -10,6 +10,9 @@ from inspection.data.readers.files import Fault
 from inspection.data.readers.stated import one_line, shown
 from inspection.errors import DataError
 
+BESIDE_SLASH = re.compile(r"\\.|\[\^?\]?[^]]*\]")
+"""Parts of a pattern in which a slash asks for none: escapes, and sets such as `[^/]`."""
+
 
 @dataclass(frozen=True)
 class Label:
@@ -26,10 +29,15 @@ class LabelRule:
     def __init__(self, config: DataConfig) -> None:
         self.pattern = _compiled(config.label_pattern)
 
-    def label(self, stem: str, own: str | None, source: str) -> Label:
-        """The label of the file called `stem`: what the pattern finds, or without a pattern the reader's `own`."""
+    def label(self, stem: str, own: str | None, source: str, *, path: str | None = None) -> Label:
+        """The label of the file called `stem`: what the pattern finds, or without a pattern the reader's `own`.
+
+        A pattern with a slash, which no stem holds, is searched in `path`, the place below the root, if that is given.
+        """
         if self.pattern is None:
             return Label(own, source if own is not None else None)
+        if path is not None and "/" in BESIDE_SLASH.sub("", self.pattern.pattern):
+            stem = path
         match = self.pattern.search(stem)
         if match and (found := match.group(1)):
             return Label(found, "filename")

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from inspection.data.index import SPLITS, ImageIndex
+from inspection.data.unlabelled import left_out
 from inspection.reporting.blocks import Section, base, breakable, card, gallery, shot, table
 from inspection.reporting.charts import colour, swatch
 from inspection.reporting.look_up import spread
@@ -14,6 +15,7 @@ from inspection.reporting.run_report import RunReport
 from inspection.reporting.thumbnails import Pictures
 from inspection.reporting.wording import count
 
+NO_LABEL = "(no label)"
 SAMPLES_PER_CLASS = 6
 SAMPLES_IN_ALL = 72
 
@@ -50,8 +52,11 @@ def _samples(mine: ImageIndex, label: str, most: int, pictures: Pictures) -> lis
 
 
 def _composition(usable: ImageIndex, classes: Sequence[str]) -> Html:
-    counts = Counter(zip(usable.frame["label"], usable.frame["split"], strict=True))
-    totals = {name: int((usable.frame["label"] == name).sum()) for name in classes}
+    open_ = usable.frame["label"].isna()
+    labels = usable.frame["label"].mask(open_, NO_LABEL)
+    counts = Counter(zip(labels, usable.frame["split"], strict=True))
+    named = [*classes, NO_LABEL] if open_.any() else list(classes)
+    totals = {name: int((labels == name).sum()) for name in named}
     most = max(totals.values(), default=1)
     rows: list[list[Child]] = [
         [
@@ -60,9 +65,9 @@ def _composition(usable: ImageIndex, classes: Sequence[str]) -> Html:
             f"{totals[name]:,}",
             _bar([counts[(name, split)] for split in SPLITS], totals[name], most),
         ]
-        for name in classes
+        for name in named
     ]
-    every = [sum(counts[(name, split)] for name in classes) for split in SPLITS]
+    every = [sum(counts[(name, split)] for name in named) for split in SPLITS]
     rows.append(["all", *(f"{n:,}" for n in every), f"{sum(totals.values()):,}", None])
     legend = tag(
         "p",
@@ -75,10 +80,19 @@ def _composition(usable: ImageIndex, classes: Sequence[str]) -> Html:
             rows,
             caption="Images per class and split",
             numeric=frozenset({1, 2, 3, 4}),
-            kinds=[""] * len(classes) + ["sum"],
+            kinds=[""] * len(named) + ["sum"],
         ),
         legend,
+        *_left_out(usable),
     )
+
+
+def _left_out(usable: ImageIndex) -> list[Html]:
+    left = left_out(usable)
+    if not left:
+        return []
+    said = f"{count(left, 'unlabelled image')} not used: near-copies of, or grouped with, images of val or test."
+    return [tag("p", said, class_="note")]
 
 
 def _bar(parts: Sequence[int], total: int, most: int) -> Html:
