@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -10,84 +9,34 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from data_checks.contradictions import quarantine_contradictions
 from data_checks.copies import find_copies
 from data_checks.dedupe import DedupeOptions, plan_dedupe
 from data_checks.duplicates import group_duplicates
 from data_checks.expectations import validate_index
 from data_checks.label_audit import audit_labels
-from data_checks.leaks import LeakReport, leak_report
+from data_checks.leaks import leak_report
 from data_checks.profile import profile_of
 from data_checks.profile_gate import validate_profile
-from inspection.config import ChecksConfig, DataConfig, RunConfig, SplitConfig, TeacherConfig
+from inspection.config import DataConfig, RunConfig, SplitConfig
 from inspection.data.export import to_coco, to_manifest
 from inspection.data.index import ImageIndex
 from inspection.data.ingest import ingest
 from inspection.data.own_split import place
 from inspection.data.test_set import freeze, test_set_path
 from inspection.data.unlabelled import UNLABELLED, is_unlabelled, with_unlabelled_in_train
-from inspection.errors import ConfigError, DataError
-from inspection.features.extract import Features, extract_features
+from inspection.errors import DataError
 from inspection.store import Store
-from inspection.training.labels import rows_of
-from inspection.training.student import train_student
-from inspection.training.teacher import TeacherResult, train_teacher
-from pipelines.door import load_config
-from tests.unit.learning_material import CLASSES, CONFIG, drawn
-
-PER_CLASS = 12
-MORE = 30
-CHECKS = ChecksConfig(min_side=16)
-TEACHER = TeacherConfig(backbone="test_resnet", image_size=64)
-
-
-def surface(label: str, generator: np.random.Generator) -> np.ndarray:
-    """One of `drawn` on a texture of its own, so that no two images show one part."""
-    rough = cv2.GaussianBlur(generator.normal(0, 400, (96, 96)), (0, 0), 2.5)
-    image = cv2.resize(drawn(label, generator), (96, 96)).astype(float) + rough[:, :, None]
-    return image.clip(0, 255).astype(np.uint8)
-
-
-def fill(root: Path) -> Path:
-    """Class folders of `PER_CLASS` images, and `MORE` images in the folder `more`."""
-    generator = np.random.default_rng(0)
-    for number in range(PER_CLASS * len(CLASSES)):
-        label = CLASSES[number % len(CLASSES)]
-        write(root / label / f"{number}.png", surface(label, generator))
-    for number in range(MORE):
-        write(root / "more" / f"{number}.png", surface(CLASSES[number % 3], generator))
-    return root
-
-
-def write(path: Path, pixels: np.ndarray) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    assert cv2.imwrite(str(path), pixels)
-
-
-def read(root: Path, unlabelled: str | None = "more") -> ImageIndex:
-    config = DataConfig(kind="folder", root=root, unlabelled=unlabelled)
-    return ingest(config, CHECKS, store=Store(root.parent / "store"), seed=0)
-
-
-@dataclass(frozen=True)
-class Placed:
-    """What the steps of a run make of a folder, up to the leaks."""
-
-    index: ImageIndex
-    leaks: LeakReport
-
-    @property
-    def home(self) -> pd.Series[str]:
-        """Split by path."""
-        return self.index.frame.set_index("path")["split"]
-
-
-def prepared(root: Path, frozen: frozenset[str] = frozenset()) -> Placed:
-    checked = quarantine_contradictions(read(root))
-    validate_index(checked, CHECKS).require()
-    grouped, duplicates = group_duplicates(checked)
-    placed = place(grouped, SplitConfig(), seed=7, frozen=frozen)
-    return Placed(placed, leak_report(placed, duplicates, seed=7))
+from tests.unit.learning_material import CLASSES, drawn
+from tests.unit.unlabelled_material import (
+    CHECKS,
+    MORE,
+    PER_CLASS,
+    Placed,
+    fill,
+    prepared,
+    read,
+    write,
+)
 
 
 @pytest.fixture(scope="module")
@@ -326,79 +275,3 @@ def test_exports_do_not_pass_them_off_as_sound(done: Placed) -> None:
     assert not any(name.startswith("more/") for name in names)
     manifest = to_manifest(done.index)
     assert manifest["label"].isna().sum() == MORE
-
-
-@pytest.fixture(scope="module")
-def learnt(
-    done: Placed, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[Features, TeacherResult]:
-    store = Store(tmp_path_factory.mktemp("store"))
-    features = extract_features(done.index, TEACHER, store=store, seed=0, device="cpu")
-    return features, train_teacher(done.index, features, TEACHER, seed=0)
-
-
-def test_the_teacher_can_answer_for_them_and_learns_without_them(
-    done: Placed, learnt: tuple[Features, TeacherResult]
-) -> None:
-    features, made = learnt
-    ours = done.index.where(is_unlabelled(done.index.frame))
-    assert np.isfinite(
-        made.teacher.probabilities(features.rows(list(ours.frame["image_id"])))
-    ).all()
-    alone = train_teacher(
-        done.index.where(~is_unlabelled(done.index.frame)), features, TEACHER, seed=0
-    )
-    assert alone.teacher.digest() == made.teacher.digest()
-
-
-@pytest.mark.training
-def test_the_student_learns_from_them_when_asked(
-    done: Placed, learnt: tuple[Features, TeacherResult], tmp_path: Path
-) -> None:
-    features, made = learnt
-    short = CONFIG.model_copy(update={"epochs": 2, "patience": 2})
-    images = [len(rows_of(done.index, "train", CLASSES, unlabelled=ask)) for ask in (False, True)]
-    assert images[1] == images[0] + MORE
-    results = [
-        train_student(
-            done.index,
-            features,
-            made.teacher,
-            short.model_copy(update={"unlabelled": ask}),
-            seed=3,
-            folder=tmp_path / str(ask),
-            device="cpu",
-        )
-        for ask in (False, True)
-    ]
-    assert results[0].key != results[1].key
-
-
-def test_a_student_that_wants_some_and_finds_none_says_what_to_do(
-    done: Placed, learnt: tuple[Features, TeacherResult], tmp_path: Path
-) -> None:
-    features, made = learnt
-    wants = CONFIG.model_copy(update={"unlabelled": True})
-    ours = is_unlabelled(done.index.frame)
-    cases = {
-        "name their folder: data.unlabelled=FOLDER": done.index.where(~ours),
-        f"all {MORE} of them share a group": done.index.with_columns(
-            split=done.index.frame["split"].mask(ours, None)
-        ),
-    }
-    for message, index in cases.items():
-        with pytest.raises(DataError, match=message):
-            train_student(
-                index, features, made.teacher, wants, seed=3, folder=tmp_path, device="cpu"
-            )
-
-
-def test_the_door_refuses_what_cannot_go_together(root: Path, tmp_path: Path) -> None:
-    config = tmp_path / "line.yaml"
-    config.write_text(f"name: line\ndata: {{kind: folder, root: {root}}}\n")
-    with pytest.raises(ConfigError, match=r"student\.unlabelled: no image is named as unlabelled"):
-        load_config(config, ["student.unlabelled=true"], {})
-    with pytest.raises(
-        ConfigError, match=r"data\.unlabelled: patches are cut around what is drawn"
-    ):
-        load_config(config, ["data.unlabelled=more", "data.patches={size: 32}"], {})

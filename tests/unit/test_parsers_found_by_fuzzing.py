@@ -100,6 +100,12 @@ def test_names__of_several_tables_are_shown_in_one_line(tmp_path: Path) -> None:
     refused(lambda: index_of("severstal", tmp_path), "2 files *.csv")
 
 
+def test_severstal__text_after_a_quote_where_a_tab_should_be(tmp_path: Path) -> None:
+    LAYOUTS["severstal"](tmp_path)
+    (tmp_path / "train.csv").write_text('ImageId\tClassId\n"a"b\t1\n')
+    refused(lambda: index_of("severstal", tmp_path), "no CSV (a tab expected after '\"')")
+
+
 @pytest.mark.parametrize("path", ["x" * 5000, "n" * 300 + ".png"])
 def test_manifest__path_that_no_disk_holds_is_not_repeated_in_full(
     path: str, tmp_path: Path

@@ -115,7 +115,8 @@ def _lines(path: Path, reader: Any) -> Iterator[tuple[int, list[str]]]:
             if any(cell.strip() for cell in cells):
                 yield reader.line_num, [cell.strip() for cell in cells]
     except csv.Error as error:
-        raise file_fault(path, reader.line_num, f"no CSV ({error}); mend the quotes") from error
+        said = one_line(str(error).replace("'\t'", "a tab"))
+        raise file_fault(path, reader.line_num, f"no CSV ({said}); mend the quotes") from error
 
 
 def _checked_columns(path: Path, cells: list[str]) -> tuple[str, ...]:
