@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from inspection.config import RunConfig
 from inspection.errors import UserError
+from inspection.evaluation.classifiers import Classifiers, groups_by_image
 from inspection.evaluation.latency import Latency
-from inspection.evaluation.recipes import RecipeCost
+from inspection.evaluation.recipes import measured_cost
 from inspection.evaluation.trained import Trained
 from pipelines.launcher.launch import output
 from pipelines.launcher.run_records import RunRecord, all_runs
@@ -35,6 +36,8 @@ class FinishedRun:
     teacher: Trained
     index: ImageIndex
     groups: Mapping[str, str]
+    classifiers: Classifiers | None
+    """None for a run from before classifiers were compared."""
 
 
 def chosen_records(names: Sequence[str], settings: Settings) -> list[RunRecord]:
@@ -77,7 +80,9 @@ def finished_run(record: RunRecord, client: Client) -> FinishedRun:
         label="teacher",
         settings=_settings(config, without=("student", *IDLE)),
         evaluation=output(run, "assessment").teacher,
-        cost=_cost(output(run, "teacher_latency"), head, _seconds(run, client, "train_teacher")),
+        cost=measured_cost(
+            output(run, "teacher_latency"), head, _seconds(run, client, "train_teacher")
+        ),
         weights_sha256=str(hashes["teacher"]["digest"]),
         licence=str(hashes["teacher"]["licence"]),
         **shared,
@@ -87,7 +92,7 @@ def finished_run(record: RunRecord, client: Client) -> FinishedRun:
         label=config.name,
         settings=_settings(config, without=IDLE),
         evaluation=release.evaluation,
-        cost=_cost(
+        cost=measured_cost(
             fast, learned.trained_parameters or None, _seconds(run, client, "train_student")
         ),
         weights_sha256=str(hashes["student"]["weights_sha256"]),
@@ -95,7 +100,14 @@ def finished_run(record: RunRecord, client: Client) -> FinishedRun:
         curve=tuple((float(e.epoch), e.validation.macro_f1) for e in learned.history),
         **shared,
     )
-    return FinishedRun(student, teacher, index, _groups(index))
+    return FinishedRun(student, teacher, index, groups_by_image(index), _classifiers(run))
+
+
+def _classifiers(run: PipelineRunResponse) -> Classifiers | None:
+    if not any("classifiers" in step.outputs for step in run.steps.values()):
+        return None
+    found: Classifiers = output(run, "classifiers")
+    return found
 
 
 def _config(run: PipelineRunResponse) -> RunConfig:
@@ -109,20 +121,6 @@ def _settings(config: RunConfig, *, without: Sequence[str]) -> dict[str, Any]:
     return said
 
 
-def _cost(latency: Latency, trained: int | None, seconds: float | None) -> RecipeCost:
-    """One image at a time, on `threads` threads that are counted as busy all the while."""
-    return RecipeCost(
-        parameters=latency.parameters,
-        trained_parameters=trained,
-        bytes=latency.bytes,
-        latency_ms=latency.median_ms,
-        throughput=1000.0 / latency.median_ms,
-        energy_proxy=latency.median_ms * latency.threads,
-        energy_unit="CPU-ms per image",
-        training_seconds=seconds,
-    )
-
-
 def _seconds(run: PipelineRunResponse, client: Client, name: str) -> float | None:
     """How long the step took when it was really run; a cached step names the one it was taken from."""
     step: StepRunResponse = run.steps[name]
@@ -134,9 +132,3 @@ def _seconds(run: PipelineRunResponse, client: Client, name: str) -> float | Non
     if step.start_time is None or step.end_time is None:
         return None
     return (step.end_time - step.start_time).total_seconds()
-
-
-def _groups(index: ImageIndex) -> dict[str, str]:
-    frame = index.split("test").frame
-    frame = frame[frame["group"].notna()]
-    return dict(zip(frame["image_id"].astype(str), frame["group"].astype(str), strict=True))

@@ -17,6 +17,7 @@ from pipelines.caching import code_fingerprint
 from pipelines.launcher.hooks import say_failure, say_start
 from steps.check_data import check_data
 from steps.check_networks import check_networks
+from steps.compare_classifiers import compare_classifiers
 from steps.cut_patches import cut_patches
 from steps.evaluate_models import evaluate_models
 from steps.explain_predictions import explain_predictions
@@ -25,6 +26,7 @@ from steps.extract_features import extract_features
 from steps.find_duplicates import find_duplicates
 from steps.gate_model import gate_model
 from steps.ingest_images import ingest_images
+from steps.map_features import map_features
 from steps.measure_latency import measure_latency
 from steps.register_model import register_model
 from steps.split_data import split_data
@@ -85,6 +87,7 @@ def train(config: RunConfig, around: Surroundings) -> None:
     learning = (c.seed, c.device, store)
     prepared = tune_teacher(index, leaks, c.split, c.teacher, *learning, around.teacher_weights)
     features = extract_features(index, prepared, *learning)
+    maps = map_features(index, features, prepared, c.teacher, *learning, c.report.umap)
     teacher = train_teacher(index, features, prepared, c.seed)
     student = train_student(
         index, features, teacher, c.student, *learning, around.student_weights, around.code
@@ -103,6 +106,19 @@ def train(config: RunConfig, around: Surroundings) -> None:
         around.code,
     )
     slow, fast = measure_latency(bundle, teacher, prepared, c.seed)
+    classifiers = compare_classifiers(
+        index,
+        features,
+        prepared,
+        teacher,
+        student,
+        release,
+        slow,
+        fast,
+        c.teacher,
+        c.student,
+        *learning,
+    )
     verdict = gate_model(release, index, c.gate, c.name, megapixels, store)
     page = write_report(
         index,
@@ -118,6 +134,8 @@ def train(config: RunConfig, around: Surroundings) -> None:
         release,
         slow,
         fast,
+        classifiers,
+        maps,
         verdict,
         c,
         around.folder,

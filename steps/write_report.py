@@ -15,9 +15,11 @@ from data_checks.results import GateReport
 from deploy.export.release import Release
 from inspection.config import RunConfig
 from inspection.data.index import ImageIndex
+from inspection.evaluation.classifiers import Classifiers
 from inspection.evaluation.explanations import Explanations
 from inspection.evaluation.gate import GateVerdict
 from inspection.evaluation.latency import Latency
+from inspection.evaluation.representation_maps import FeatureMaps
 from inspection.features.extract import Features
 from inspection.reporting.report import write_report as draw
 from inspection.reporting.run_report import RunReport
@@ -42,6 +44,8 @@ def write_report(
     release: Release,
     teacher_latency: Latency,
     student_latency: Latency,
+    classifiers: Classifiers,
+    feature_maps: FeatureMaps,
     verdict: GateVerdict,
     config: RunConfig,
     folder: str,
@@ -61,12 +65,14 @@ def write_report(
         duplicates=duplicates,
         leaks=leaks,
         features=features,
-        tuned=prepared.gain.sentence if prepared.gain else "",
+        gain=prepared.gain,
+        maps=feature_maps,
         heads=teacher.heads,
         training=student,
         teacher=assessment.teacher,
         student=release.evaluation,
         explanations=explanations,
+        classifiers=classifiers,
         latencies={"teacher": teacher_latency, "student": student_latency},
         certificate=release.certificate,
         gate=verdict,

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from statistics import median
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from inspection.errors import DataError
+from inspection.evaluation.latency import Latency
 from inspection.evaluation.metrics import Evaluation
 from inspection.records import Record
 
@@ -27,6 +29,7 @@ class RecipeCost(Record):
 
     `latency_ms`: median, end to end (preprocessing and backbone included), one image at a time. `throughput`: images
     per second. `energy_proxy` stands for energy in the unit that `energy_unit` names; it is no measurement in joules.
+    `head_parameters`, `head_ms`: of the head alone, where features are made by a backbone that others could share.
     """
 
     parameters: int
@@ -37,6 +40,39 @@ class RecipeCost(Record):
     energy_proxy: float | None = None
     energy_unit: str = "CPU-ms per image"
     training_seconds: float | None = None
+    head_parameters: int | None = None
+    head_ms: float | None = None
+    multiply_accumulates: int | None = None
+
+
+def measured_cost(latency: Latency, trained: int | None, seconds: float | None) -> RecipeCost:
+    """One image at a time, on `threads` threads that are counted as busy all the while."""
+    return RecipeCost(
+        parameters=latency.parameters,
+        trained_parameters=trained,
+        bytes=latency.bytes,
+        latency_ms=latency.median_ms,
+        throughput=1000.0 / latency.median_ms,
+        energy_proxy=latency.median_ms * latency.threads,
+        training_seconds=seconds,
+    )
+
+
+def middle_cost(costs: Sequence[RecipeCost]) -> RecipeCost:
+    """Medians over seeds of what was measured; the sizes are those of the first."""
+
+    def middle(name: str) -> float | None:
+        values = [value for cost in costs if (value := getattr(cost, name)) is not None]
+        return float(median(values)) if values else None
+
+    return replace(
+        costs[0],
+        latency_ms=float(median(cost.latency_ms for cost in costs)),
+        throughput=middle("throughput"),
+        energy_proxy=middle("energy_proxy"),
+        training_seconds=middle("training_seconds"),
+        head_ms=middle("head_ms"),
+    )
 
 
 @dataclass(frozen=True)

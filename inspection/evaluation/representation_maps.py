@@ -14,8 +14,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from inspection.records import Record
+
 Matrix = npt.NDArray[Any]
 Points = npt.NDArray[np.float32]
+Pairs = tuple[tuple[float, float], ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,31 +31,79 @@ class Maps:
     explained_after: tuple[float, ...]
 
 
-def pca_maps(before: Matrix, after: Matrix, *, axes: int = 2) -> Maps:
-    """Features (N, D) of the same images, twice, on one basis; the largest part of each axis points up."""
-    if before.shape != after.shape:
-        raise ValueError(f"one basis needs equal shapes, got {before.shape} and {after.shape}")
-    first, second = _levelled(before), _levelled(after)
-    _, _, rows = np.linalg.svd(np.concatenate([first, second]), full_matrices=False)
-    basis = rows[:axes].T
-    basis = basis * np.where(
-        basis[np.abs(basis).argmax(axis=0), np.arange(basis.shape[1])] < 0, -1, 1
-    )
-    points = first @ basis, second @ basis
+@dataclass(frozen=True)
+class FeatureMaps(Record):
+    """Test images before and after tuning, row by row; empty where nothing was tuned.
+
+    `explained_…`: share of the variance of the images shown that each axis holds, on the one basis, which
+    `train_images` placed. `near_…`: each set by UMAP for itself, where asked for.
+    """
+
+    image_ids: tuple[str, ...] = ()
+    before: Pairs = ()
+    after: Pairs = ()
+    explained_before: tuple[float, ...] = ()
+    explained_after: tuple[float, ...] = ()
+    near_before: Pairs | None = None
+    near_after: Pairs | None = None
+    train_images: int = 0
+
+
+def pca_maps(
+    before: Matrix,
+    after: Matrix,
+    *,
+    fitted_on: tuple[Matrix, Matrix] | None = None,
+    axes: int = 2,
+) -> Maps:
+    """Features (N, D) of the same images, twice, on one basis; the largest part of each axis points up.
+
+    `fitted_on`: features (M, D) before and after of the images that centre, scale and basis are taken from; without
+    it those of the images shown.
+    """
+    known = fitted_on or (before, after)
+    shapes = {before.shape, after.shape}, {each.shape for each in known}
+    if any(len(shape) > 1 for shape in shapes) or before.shape[1] != known[0].shape[1]:
+        told = f"{before.shape} and {after.shape}, fitted on {known[0].shape} and {known[1].shape}"
+        raise ValueError(f"one basis needs equal shapes, got {told}")
+    levels = [_Level.of(rows) for rows in known]
+    basis = _basis(np.concatenate([level(rows) for level, rows in zip(levels, known, strict=True)]))
+    first, second = (level(rows) for level, rows in zip(levels, (before, after), strict=True))
     return Maps(
-        before=points[0].astype(np.float32),
-        after=points[1].astype(np.float32),
-        explained_before=_shares(points[0]),
-        explained_after=_shares(points[1]),
+        before=(first @ basis[:, :axes]).astype(np.float32),
+        after=(second @ basis[:, :axes]).astype(np.float32),
+        explained_before=_shares(first, basis[:, :axes]),
+        explained_after=_shares(second, basis[:, :axes]),
     )
 
 
-def _levelled(features: Matrix) -> npt.NDArray[np.float64]:
-    """Centred, total variance 1."""
-    rows = np.asarray(features, dtype=np.float64) - features.mean(axis=0, dtype=np.float64)
-    size = np.sqrt(np.square(rows).sum(axis=1).mean())
-    return np.asarray(rows / size if size > 0 else rows)
+@dataclass(frozen=True, eq=False)
+class _Level:
+    """Takes a mean (D,) out of rows and brings them to unit total variance."""
+
+    mean: Matrix
+    size: float
+
+    @classmethod
+    def of(cls, rows: Matrix) -> _Level:
+        mean = rows.mean(axis=0, dtype=np.float64)
+        size = float(np.sqrt(np.square(rows - mean).sum(axis=1).mean()))
+        return cls(mean, size if size > 0 else 1.0)
+
+    def __call__(self, rows: Matrix) -> npt.NDArray[np.float64]:
+        return np.asarray((np.asarray(rows, dtype=np.float64) - self.mean) / self.size)
 
 
-def _shares(points: npt.NDArray[np.float64]) -> tuple[float, ...]:
-    return tuple(float(value) for value in np.square(points).mean(axis=0))
+def _basis(rows: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Principal directions (D, K), the strongest first; signs fixed so that equal inputs give equal pictures."""
+    if rows.shape[0] > rows.shape[1]:  # thousands of images: the square of the short side is enough
+        basis = np.linalg.eigh(rows.T @ rows)[1][:, ::-1]
+    else:
+        basis = np.linalg.svd(rows, full_matrices=False)[2].T
+    top = basis[np.abs(basis).argmax(axis=0), np.arange(basis.shape[1])]
+    return np.asarray(basis * np.where(top < 0, -1, 1))
+
+
+def _shares(rows: npt.NDArray[np.float64], basis: npt.NDArray[np.float64]) -> tuple[float, ...]:
+    total = float(rows.var(axis=0).sum())
+    return tuple(float(value) / total if total else 0.0 for value in (rows @ basis).var(axis=0))

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from statistics import median
 from typing import Any
 
 from deploy.edge.files import canonical_json
 from inspection.evaluation.metrics import Evaluation
 from inspection.evaluation.recipe_card import Origin
-from inspection.evaluation.recipes import Recipe, RecipeCost
+from inspection.evaluation.recipes import Recipe, RecipeCost, middle_cost
 
 Settings = Mapping[str, Any]
 
@@ -70,23 +69,7 @@ def _recipe(name: str, group: Sequence[Trained]) -> Recipe:
         name,
         tuple(one.seed for one in group),
         tuple(replace(one.evaluation, name=name) for one in group),
-        _cost([one.cost for one in group]),
-    )
-
-
-def _cost(costs: Sequence[RecipeCost]) -> RecipeCost:
-    """Medians over seeds of what was measured; the sizes are those of the first."""
-
-    def middle(name: str) -> float | None:
-        values = [value for cost in costs if (value := getattr(cost, name)) is not None]
-        return float(median(values)) if values else None
-
-    return replace(
-        costs[0],
-        latency_ms=float(median(cost.latency_ms for cost in costs)),
-        throughput=middle("throughput"),
-        energy_proxy=middle("energy_proxy"),
-        training_seconds=middle("training_seconds"),
+        middle_cost([one.cost for one in group]),
     )
 
 

@@ -42,9 +42,16 @@ def feature_map(
     classes: Sequence[str],
     axes: tuple[str, str],
     what: str,
+    *,
+    frame: Points | None = None,
+    size: tuple[int, int] = (760, 460),
 ) -> Html:
-    """Points (N, 2) coloured by class; `what` ends the sentence that describes the picture."""
-    plot = Plot.of(_padded(points[:, 0]), _padded(points[:, 1]), axes, size=(760, 460))
+    """Points (N, 2) coloured by class; `what` ends the sentence that describes the picture.
+
+    `frame`: points that must all have room, for maps that are to be held against each other.
+    """
+    room = points if frame is None else frame
+    plot = Plot.of(_padded(room[:, 0]), _padded(room[:, 1]), axes, size=size)
     groups = []
     for k, name in enumerate(classes):
         mine = [i for i, found in enumerate(labels) if found == name]

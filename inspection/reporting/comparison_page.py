@@ -10,11 +10,13 @@ from pathlib import Path
 
 from deploy.edge.files import write_bytes
 from inspection.data.index import ImageIndex
+from inspection.evaluation.classifiers import Classifiers
 from inspection.evaluation.compared import Comparison, Estimate
 from inspection.evaluation.comparison_words import about, how, overall
 from inspection.evaluation.recipe_card import RecipeCard
 from inspection.evaluation.recipes import Recipe
 from inspection.reporting.blocks import Section, card, columns, facts, tile, tiles
+from inspection.reporting.classifier_tables import classifiers_cards, leading
 from inspection.reporting.comparison_charts import Curve, key_of_pareto, learning, legend, pareto
 from inspection.reporting.comparison_examples import examples
 from inspection.reporting.comparison_tables import (
@@ -37,7 +39,8 @@ from inspection.reporting.wording import count, milliseconds, parameters, percen
 class ComparisonReport:
     """A comparison and what it was made from. `curves`: (epoch, validation macro-F1) by recipe, a line per seed.
 
-    `index`: the images, for examples; without it they are only named. `card`: the best recipe's.
+    `index`: the images, for examples; without it they are only named. `card`: the best recipe's. `classifiers`: by
+    recipe, what its runs fitted on the teacher's features beside the student.
     """
 
     name: str
@@ -47,6 +50,7 @@ class ComparisonReport:
     curves: Mapping[str, Sequence[Curve]] = field(default_factory=dict)
     index: ImageIndex | None = None
     card: RecipeCard | None = None
+    classifiers: Mapping[str, Classifiers] = field(default_factory=dict)
     command: str = ""
 
 
@@ -66,6 +70,7 @@ def render_comparison_page(report: ComparisonReport) -> str:
         _pareto(found),
         _cost(found),
         _pairs(found),
+        _classifiers(report),
         _learning(report),
         _classes(found),
         _confusions(found),
@@ -161,6 +166,22 @@ def _pairs(found: Comparison) -> Section:
         f"{ties} of {count(len(found.pairs), 'pair')} tie: the test images cannot tell them apart."
     )
     return Section("pairs", "Pairs", "Pair by pair", lead, pairs_table(found))
+
+
+def _classifiers(report: ComparisonReport) -> Section | None:
+    if not report.classifiers:
+        return None
+    only = len(report.classifiers) == 1
+    parts = []
+    for name, found in report.classifiers.items():
+        heading_ = None if only else tag("h3", name)
+        parts.append(join([heading_, tag("p", leading(found)), classifiers_cards(found)]))
+    lead = (
+        "What the runs of each recipe fitted on the teacher's features, beside the student that ships; all seeds "
+        "together, compared by themselves."
+    )
+    title = "Classifiers side by side"
+    return Section("classifiers", "Classifiers", title, lead, join(parts))
 
 
 def _learning(report: ComparisonReport) -> Section | None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from deploy.edge.files import write_bytes
 from inspection.reporting.chapters.checks import checks
+from inspection.reporting.chapters.classifiers import classifiers
 from inspection.reporting.chapters.drift import drift
 from inspection.reporting.chapters.duplicates import duplicates
 from inspection.reporting.chapters.features import features
@@ -18,6 +19,7 @@ from inspection.reporting.chapters.quality import quality
 from inspection.reporting.chapters.quarantine import quarantine
 from inspection.reporting.chapters.speed import speed
 from inspection.reporting.chapters.training import training
+from inspection.reporting.chapters.tuning import tuning
 from inspection.reporting.run_report import RunReport
 from inspection.reporting.shell import page
 from inspection.reporting.thumbnails import Pictures
@@ -41,12 +43,14 @@ def render_report(run: RunReport) -> str:
     found = (
         gate(run),
         quality(run),
+        classifiers(run),
         mistakes(run, pictures),
         looked_at(run, pictures),
         speed(run),
         certificate(run),
         training(run),
         features(run),
+        tuning(run),
         images(run, pictures),
         checks(run),
         quarantine(run, pictures),

@@ -16,10 +16,13 @@ import numpy.typing as npt
 
 from inspection.config import RunConfig
 from inspection.data.index import ImageIndex
+from inspection.evaluation.classifiers import Classifiers
 from inspection.evaluation.explanations import Explanations
 from inspection.evaluation.gate import GateVerdict
 from inspection.evaluation.latency import Latency
 from inspection.evaluation.metrics import Evaluation
+from inspection.evaluation.representation import SelfSupervisionGain
+from inspection.evaluation.representation_maps import FeatureMaps
 
 
 class Check(Protocol):
@@ -253,12 +256,14 @@ class RunReport:
     duplicates: Duplicates | None = None
     leaks: Leaks | None = None
     features: FeatureTable | None = None
-    tuned: str = ""
-    """What fine-tuning the backbone without labels gained; empty where it was not done."""
+    gain: SelfSupervisionGain | None = None
+    """What fine-tuning the backbone without labels gained; None where it was not done. `maps` shows it."""
+    maps: FeatureMaps | None = None
     heads: Sequence[Head] = ()
     training: Training | None = None
     teacher: Evaluation | None = None
     student: Evaluation | None = None
+    classifiers: Classifiers | None = None
     explanations: Explanations | None = None
     latencies: Mapping[str, Latency] = field(default_factory=dict)
     certificate: CertificateTable | None = None

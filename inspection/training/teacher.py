@@ -44,10 +44,16 @@ class HeadScore(Record):
 
 @dataclass(frozen=True, eq=False)
 class TeacherResult:
-    """The teacher, and how each kind of head that was tried did."""
+    """The teacher, how each kind of head that was tried did, and those that were not chosen, at their best."""
 
     teacher: Teacher
     heads: tuple[HeadScore, ...]
+    others: tuple[Teacher, ...] = ()
+
+    def of_kind(self, kind: HeadKind) -> Teacher | None:
+        """The teacher with this kind of head; None where it was not tried."""
+        every = (self.teacher, *self.others)
+        return next((each for each in every if each.head.kind == kind), None)
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,8 +81,13 @@ def train_teacher(
     winner = tried[0]
     for candidate in tried[1:]:  # a tie goes to the simpler head
         winner = candidate if candidate.held_out.beats(winner.held_out) else winner
-    teacher = Teacher(features.backbone, winner.head, classes, winner.held_out.temperature)
-    return TeacherResult(teacher, tuple(_score_of(c, c is winner) for c in tried))
+    made = {
+        id(each): Teacher(features.backbone, each.head, classes, each.held_out.temperature)
+        for each in tried
+    }
+    teacher = made.pop(id(winner))
+    scores = tuple(_score_of(each, each is winner) for each in tried)
+    return TeacherResult(teacher, scores, tuple(made.values()))
 
 
 @dataclass(frozen=True, eq=False)

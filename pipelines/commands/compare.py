@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,9 +16,11 @@ from pipelines.output import Answer, Table, stdout_is_stderr
 from pipelines.settings import Settings
 
 if TYPE_CHECKING:
+    from inspection.evaluation.classifiers import Classifiers
     from inspection.evaluation.compared import Comparison
     from inspection.evaluation.recipe_card import RecipeCard
     from inspection.evaluation.trained import Gathered
+    from inspection.reporting.comparison_page import ComparisonReport
     from pipelines.finished_runs import FinishedRun
 
 SEED = 7
@@ -31,6 +34,8 @@ def compare_runs(
     from inspection.evaluation.comparison import compare
     from inspection.evaluation.comparison_words import overall
     from inspection.evaluation.trained import gather
+    from inspection.reporting.classifier_tables import leading
+    from inspection.reporting.comparison_page import write_comparison_page
     from pipelines.finished_runs import chosen_records, finished_run
 
     target = checked_target(out, ".html")
@@ -43,23 +48,45 @@ def compare_runs(
         recipes = [one.recipe for one in gathered]
         found = compare(recipes, seed=SEED, groups=_groups(runs))
         card = _card(found, gathered)
+        classifiers = _classifiers(gathered, runs)
         beside = target.with_suffix(".card.json")
         card.save(beside)
-        _write_page(found, gathered, card, runs[0], names, target, now())
+        report = _report(found, gathered, card, runs[0], names, now())
+        write_comparison_page(replace(report, classifiers=classifiers), target)
     document = {
         "comparison": json.loads(found.to_json()),
         "sentence": overall(found),
         "best": found.best,
+        "classifiers": {
+            name: json.loads(one.comparison.to_json()) for name, one in classifiers.items()
+        },
         "page": str(target.resolve()),
         "card": str(beside.resolve()),
     }
-    lines = [overall(found), f"Page         {target}", f"Recipe card  {beside}"]
+    told = [f"{name}: {leading(one)}" for name, one in classifiers.items()]
+    lines = [overall(found), *told, f"Page         {target}", f"Recipe card  {beside}"]
     return Answer(document=document, table=_table(found), lines=lines, next=[])
 
 
 def _groups(runs: Sequence[FinishedRun]) -> Mapping[str, str]:
     """The first run's: the test set is the same in all, or nothing is compared."""
     return runs[0].groups
+
+
+def _classifiers(
+    gathered: Sequence[Gathered], runs: Sequence[FinishedRun]
+) -> dict[str, Classifiers]:
+    """By recipe, the classifiers of its runs with all seeds together; recipes of older runs have none."""
+    from inspection.evaluation.classifiers import pooled
+
+    # By the very student: a teacher of the same run is another recipe's.
+    known = {id(run.student): run.classifiers for run in runs if run.classifiers is not None}
+    found: dict[str, Classifiers] = {}
+    for one in gathered:
+        mine = [known[id(each)] for each in one.trained if id(each) in known]
+        if mine:
+            found[one.recipe.name] = pooled(mine, groups=_groups(runs), seed=SEED)
+    return found
 
 
 def _card(found: Comparison, gathered: Sequence[Gathered]) -> RecipeCard:
@@ -77,18 +104,17 @@ def _card(found: Comparison, gathered: Sequence[Gathered]) -> RecipeCard:
     )
 
 
-def _write_page(
+def _report(
     found: Comparison,
     gathered: Sequence[Gathered],
     card: RecipeCard,
     first: FinishedRun,
     names: Sequence[str],
-    target: Path,
     created: datetime,
-) -> None:
-    from inspection.reporting.comparison_page import ComparisonReport, write_comparison_page
+) -> ComparisonReport:
+    from inspection.reporting.comparison_page import ComparisonReport
 
-    report = ComparisonReport(
+    return ComparisonReport(
         name=f"{len(gathered)} recipes",
         created=created,
         comparison=found,
@@ -98,7 +124,6 @@ def _write_page(
         card=card,
         command=shlex.join(["plumbline", "compare", *names]),
     )
-    write_comparison_page(report, target)
 
 
 def _table(found: Comparison) -> Table:

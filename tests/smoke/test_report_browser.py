@@ -32,7 +32,7 @@ def test_every_chapter_and_every_picture_shows(browser: Browser, report: Path) -
         "Object.fromEntries([...document.querySelectorAll('main > section')]"
         ".map(s => [s.id, s.getBoundingClientRect().height]))"
     )
-    assert len(heights) == 14
+    assert len(heights) == 16
     assert min(heights.values()) > 60
     pictures = browser.value("[...document.images].map(i => i.complete && i.naturalWidth)")
     assert len(pictures) > 30

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from inspection.evaluation.classifiers import DISTILLED, MLP, PROBE
 from tests.cli_line import EDGE, Line
 
 pytestmark = [pytest.mark.zenml, pytest.mark.training]
@@ -37,11 +38,13 @@ CACHED = {
     "split_data",
     "tune_teacher",
     "extract_features",
+    "map_features",
     "train_teacher",
     "train_student",
     "evaluate_models",
     "explain_predictions",
     "measure_latency",
+    "compare_classifiers",
 }
 
 
@@ -58,7 +61,7 @@ def first(line: Line) -> dict[str, Any]:
 def test_a_run_ends_with_everything_it_promises(line: Line, first: dict[str, Any]) -> None:
     assert first["status"] == "completed"
     assert set(first["steps"].values()) == {"completed"}
-    assert len(first["steps"]) == 16
+    assert len(first["steps"]) == 18
     assert first["aliases"] == ["challenger", "champion"]
     assert first["version"] == 1
     assert first["leak_rate"] == 0.0
@@ -118,6 +121,14 @@ def test_the_report_shows_what_the_student_looked_at(first: dict[str, Any]) -> N
     assert "Does it look where people marked the defect?" in chapter
     assert chapter.count("<img") >= 10
     assert len(chapter) < 300_000
+
+
+def test_the_report_holds_the_student_against_heads_on_features(first: dict[str, Any]) -> None:
+    chapter = Path(first["report"]).read_text().partition('id="classifiers"')[2]
+    chapter = chapter.partition("</section>")[0]
+    for name in (PROBE, MLP, DISTILLED):
+        assert chapter.count(f"<strong>{name}</strong>") == 2  # quality and cost
+    assert "a linear probe on tuned features is left out" in chapter
 
 
 @pytest.mark.slow
@@ -262,6 +273,7 @@ def test_killed_in_the_student_step_and_run_again(tmp_path: Path) -> None:
         "evaluate_models",
         "explain_predictions",
         "measure_latency",
+        "compare_classifiers",
     }
     assert {n for n, status in again["steps"].items() if status == "cached"} == finished_before
     assert again["student"] == pytest.approx(whole["student"], abs=1e-6)

@@ -27,6 +27,7 @@ from inspection.data import surfaces
 from inspection.data.index import ImageIndex
 from inspection.data.ingest import ingest
 from inspection.data.splits import split
+from inspection.evaluation.classifiers import DISTILLED, MLP, PROBE, TUNED_PROBE
 from inspection.evaluation.explanations import (
     Explanation,
     Explanations,
@@ -39,6 +40,7 @@ from inspection.evaluation.latency import Latency
 from inspection.evaluation.metrics import Evaluation, evaluate
 from inspection.reporting.run_report import RunReport
 from inspection.store import Store
+from tests.unit.classifier_material import classifiers_of, tuned_material
 
 NOW = datetime(2026, 11, 21, 9, 30, tzinfo=UTC)
 CLASSES = surfaces.CLASSES
@@ -213,6 +215,11 @@ def full_run(root: Path, per_class: int = 15, **changes: Any) -> RunReport:
     index = split(index, config.split, seed=config.seed)
     teacher, student = evaluation(index, "teacher", 4.2), evaluation(index, "student", 3.3, seed=4)
     scores = Scores(0.97, 0.962, 0.961, 0.12)
+    others = {
+        PROBE: evaluation(index, PROBE, 2.0, seed=8),
+        TUNED_PROBE: evaluation(index, "t", 2.6),
+    }
+    gain, maps = tuned_material(index)
     run = RunReport(
         name="metal_demo",
         created=NOW,
@@ -226,6 +233,9 @@ def full_run(root: Path, per_class: int = 15, **changes: Any) -> RunReport:
         training=training(),
         teacher=teacher,
         student=student,
+        classifiers=classifiers_of({**others, MLP: teacher, DISTILLED: student}, index),
+        gain=gain,
+        maps=maps,
         explanations=explanations(index, student),
         latencies=latencies(),
         certificate=certificate(student),

@@ -14,9 +14,9 @@ import pytest
 from deploy.edge.spec import Preprocessing
 from inspection.config import ReportConfig
 from inspection.evaluation.explanations import Explanations
+from inspection.evaluation.neighbour_map import neighbour_map
 from inspection.reporting.chapters.features import features
 from inspection.reporting.chapters.looked_at import looked_at, warmed
-from inspection.reporting.neighbour_map import neighbour_map
 from inspection.reporting.run_report import RunReport
 from inspection.reporting.thumbnails import Pictures
 from tests.unit.reporting_audit import audit

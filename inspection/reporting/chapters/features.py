@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from inspection.evaluation.neighbour_map import neighbour_map
 from inspection.reporting.blocks import Section, card
 from inspection.reporting.charts import Points, feature_map, swatch
 from inspection.reporting.figures import principal_components
 from inspection.reporting.look_up import labels_by_id, paths_by_id, spread
 from inspection.reporting.markup import Html, join, tag
-from inspection.reporting.neighbour_map import neighbour_map
 from inspection.reporting.run_report import RunReport
 from inspection.reporting.wording import count, percent, score
 
@@ -41,10 +41,15 @@ def features(run: RunReport) -> Section | None:
     )
     curved = _neighbours(marks, matrix[kept], run.config.seed) if run.config.report.umap else None
     shown = f"{len(kept):,} of " if len(kept) < len(ids) else ""
+    tuned = (
+        " These are the tuned ones; the next chapter holds them against those from before."
+        if run.gain
+        else ""
+    )
     lead = (
         f"{shown}{count(len(ids), 'image')} as {run.config.teacher.backbone} sees them, "
         f"{table.matrix.shape[1]:,} features reduced to two principal components that hold "
-        f"{percent(sum(found.explained))} of the variance.{_heads(run)}{_tuned(run)}"
+        f"{percent(sum(found.explained))} of the variance.{tuned}{_heads(run)}"
     )
     body = card(
         _components(marks, found.points[kept], found.explained),
@@ -53,10 +58,6 @@ def features(run: RunReport) -> Section | None:
         note="Point at a mark for its file; choose a class to see it alone.",
     )
     return Section("features", "Features", "Features", lead, body)
-
-
-def _tuned(run: RunReport) -> str:
-    return f" Fine-tuned on the training images without labels: {run.tuned}." if run.tuned else ""
 
 
 @dataclass(frozen=True)
