@@ -2,8 +2,9 @@
 
 Each trial starts from the same store, prepared up to the student step; the kill comes at a uniformly random share of
 the time that learning took undisturbed, counted from the first checkpoint (before it there is only the import of the
-training loop). Seeded, so a trial can be repeated. Half of the trials checkpoint at epoch
-ends only, half also inside an epoch.
+training loop). Seeded, so a trial can be repeated. Half of the trials checkpoint at epoch ends only, half also inside
+an epoch. Of both kinds: how far a figure moved, and how many decisions on test images differ from the undisturbed
+run's.
 """
 
 from __future__ import annotations
@@ -91,6 +92,14 @@ def resumed_from(store: Path) -> int | None:
     return step
 
 
+def decisions(store: Path) -> dict[str, str]:
+    """What the student of the latest run calls each test image."""
+    records = store.rglob("evaluate_models/assessment/*/*/record.json")
+    latest = max(records, key=lambda path: path.stat().st_mtime_ns)
+    student = json.loads(latest.read_bytes())["student"]
+    return dict(zip(student["image_ids"], student["predictions"], strict=True))
+
+
 def trial(store: Path, prepared: Path, every: str, delay: float, whole: Whole) -> dict[str, Any]:
     """Kill `delay` seconds after the first checkpoint, run again, compare with the undisturbed run."""
     shutil.rmtree(store)
@@ -101,8 +110,10 @@ def trial(store: Path, prepared: Path, every: str, delay: float, whole: Whole) -
     run.kill()
     again = Run(store, EVERY_STEPS[every]).answer()
     before = list(again["steps"])[: list(again["steps"]).index("train_student")]
+    decided = decisions(store)
     return {
         "checkpoints": every,
+        "decisions_that_differ": sum(decided[name] != said for name, said in whole.said.items()),
         "killed_after_s": round(delay, 2),
         "resumed_from_step": resumed_from(store),
         "finished_steps_repeated": [s for s in before if again["steps"][s] != "cached"],
@@ -116,11 +127,12 @@ def trial(store: Path, prepared: Path, every: str, delay: float, whole: Whole) -
 
 
 class Whole(NamedTuple):
-    """What the undisturbed run gave."""
+    """What the undisturbed run gave; `said`: its decision on each test image."""
 
     seconds: float
     student: dict[str, Any]
     digest: str
+    said: dict[str, str]
 
 
 def undisturbed(store: Path) -> Whole:
@@ -128,9 +140,9 @@ def undisturbed(store: Path) -> Whole:
     run = Run(store, 0)
     begun = run.wait_for_checkpoint(store)
     seconds = run.wait_for(ENDS) - begun
-    answer = run.answer()
+    answer, said = run.answer(), decisions(store)
     shutil.rmtree(store)
-    return Whole(seconds, answer["student"], answer["digest"])
+    return Whole(seconds, answer["student"], answer["digest"], said)
 
 
 def prepare(store: Path, folder: Path, every: str) -> Path:
@@ -153,6 +165,13 @@ def kills(folder: Path, every: str, whole: Whole) -> list[dict[str, Any]]:
     ]
 
 
+def by_kind(trials: list[dict[str, Any]], every: str) -> dict[str, Any]:
+    """The two figures of one way of checkpointing; the worst of its trials."""
+    own = [trial for trial in trials if trial["checkpoints"] == every]
+    worst = ("largest_metric_change", "decisions_that_differ")
+    return {"kills": len(own), **{name: max(trial[name] for trial in own) for name in worst}}
+
+
 def main() -> None:
     """One undisturbed run, one prepared store, then the kills."""
     with tempfile.TemporaryDirectory() as folder:
@@ -167,6 +186,8 @@ def main() -> None:
             "kills": len(trials),
             "from_first_checkpoint_s": round(whole.seconds, 1),
             "student": whole.student,
+            "by_kind": {every: by_kind(trials, every) for every in EVERY_STEPS},
+            "test_images": len(whole.said),
             "largest_metric_change": max(t["largest_metric_change"] for t in trials),
             "resumed_from_a_checkpoint": sum(t["resumed_from_step"] is not None for t in trials),
             "runs_that_repeated_a_finished_step": sum(

@@ -75,6 +75,8 @@ class DataConfig(Strict):
     mask_threshold: int = Field(128, ge=1, le=255)
     edits: tuple[Path, ...] = ()
     """Plans, edits and audit decisions to apply to the index as it is read, in order."""
+    per_class: int | None = Field(None, ge=2)
+    """At most so many images of each class, the same ones each time; the others are left out (`data/sample.py`)."""
     patches: PatchConfig | None = None
     """Cut patches around drawn defects, after duplicates were grouped; each stays in its image's group."""
     synthetic: SyntheticConfig = SyntheticConfig()
@@ -110,7 +112,8 @@ class SplitConfig(Strict):
     keep: bool = False
     """Use the split that the data came with (folders train, val, test; a manifest's column); refused when it leaks."""
     seed: int | None = Field(None, ge=0, lt=2**32)
-    """Places the split; null: the run's seed. Give it, and runs of several seeds share one test set."""
+    """Places the split, and draws the images where they are drawn (generated, sampled, cut); null: the run's seed.
+    Give it, and runs of several seeds share one test set."""
 
 
 class SelfSupervisionConfig(Strict):
@@ -274,6 +277,19 @@ class ReportConfig(Strict):
     """Also draw the features by UMAP; off, because compiling it costs a new process a quarter of a minute."""
 
 
+class HardwareConfig(Strict):
+    """On how many devices a student learns (`inspection/training/crew.py`); one is today's single process."""
+
+    devices: Annotated[int, Field(ge=1, le=64)] | Literal["auto"] = 1
+    """Of each machine, one process each; `auto`: every GPU there is, else one."""
+    nodes: int = Field(1, ge=1, le=64)
+    """Machines; they share the store's folder, and the run says what to start on the others."""
+    address: str = ""
+    """Under which the other machines find this one; needed with more than one."""
+    port: int = Field(0, ge=0, le=65535)
+    """0: any that is free."""
+
+
 class RunConfig(Strict):
     """One file in `configs/`: one run you can name."""
 
@@ -285,6 +301,12 @@ class RunConfig(Strict):
     split: SplitConfig = SplitConfig()
     teacher: TeacherConfig = TeacherConfig()
     student: StudentConfig = StudentConfig()
+    hardware: HardwareConfig = HardwareConfig()
     gate: GateConfig = GateConfig()
     monitor: MonitorConfig = MonitorConfig()
     report: ReportConfig = ReportConfig()
+
+    @property
+    def images_seed(self) -> int:
+        """Decides which images there are and what they are for; `seed` decides how is learnt from them."""
+        return self.seed if self.split.seed is None else self.split.seed

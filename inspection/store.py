@@ -58,6 +58,11 @@ class Store:
         return self.root / "runs"
 
     @property
+    def grids(self) -> Path:
+        """One folder per grid: the comparison of its runs."""
+        return self.root / "grids"
+
+    @property
     def mlflow_database(self) -> Path:
         """SQLite file of MLflow's tracking store and registry."""
         return self.root / "mlflow.db"

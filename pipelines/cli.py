@@ -21,7 +21,7 @@ from pipelines.settings import settings_here
 
 EPILOG = (
     "Exit codes: 0 done; 1 our fault; 2 yours (the message says the remedy); 3 refused by a gate or drift found. "
-    "Settings: PLUMBLINE_STORE (default .plumbline), PLUMBLINE_TRACKING_URI, PLUMBLINE_DATA; "
+    "Settings: PLUMBLINE_STORE (default .plumbline), PLUMBLINE_TRACKING_URI, PLUMBLINE_DATA, PLUMBLINE_WEIGHTS; "
     "from the environment or a .env file."
 )
 
@@ -50,12 +50,16 @@ def run(
     config: Config,
     changes: Changes = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Repeat finished steps too.")] = False,
+    cells: Annotated[
+        bool, typer.Option("--cells", help="Only list the runs of a grid and which are finished.")
+    ] = False,
     json: Json = False,
 ) -> Answer:
-    """Images in; checks, teacher, student, certified bundle, registry and report out."""
-    from pipelines.commands.run import run_config
+    """Images in; checks, teacher, student, certified bundle, registry and report out; of a grid, every run."""
+    from pipelines.commands.grid import run_any
 
-    return run_config(config, changes or [], settings=settings_here(), fresh=fresh, now=_now)
+    settings, asked = settings_here(), changes or []
+    return run_any(config, asked, settings=settings, fresh=fresh, cells_only=cells, now=_now)
 
 
 @app.command()

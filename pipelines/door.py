@@ -17,6 +17,8 @@ from inspection.errors import ConfigError
 from pipelines.settings import nearest
 
 FROM_TEACHER = "teacher"
+GRID = "grid"
+"""The section that makes a file many runs (`pipelines/grid.py`); here it is its base alone that counts."""
 YAML_NAMES: Mapping[type, str] = {list: "list", str: "text", int: "number", float: "number"}
 MAX_BYTES = 200_000
 """PyYAML reads about 100 kB a second."""
@@ -49,21 +51,28 @@ def load_config(
     """
     tree, faults = read_yaml(path), []
     for change in changes:
-        faults += _apply(tree, change)
-    if _endless(tree):
-        raise ConfigError(
-            [f"{path}: an alias (*name) holds itself, or thousands of values; write it out"]
-        )
+        faults += apply_change(tree, change)
+    tree.pop(GRID, None)
+    config, more = checked(tree, variables, need_all=need_all)
+    faults += [f"{path}: {fault}" for fault in more]
+    if faults or config is None:
+        raise ConfigError(faults)
+    return config
+
+
+def checked(
+    tree: dict[str, Any], variables: Mapping[str, str], *, need_all: bool = True
+) -> tuple[RunConfig | None, list[str]]:
+    """The config that a tree of values says, and everything that is wrong with it, each by its key."""
+    if endless(tree):
+        return None, ["an alias (*name) holds itself, or thousands of values; write it out"]
     expanded, missing = _expand(tree, variables, ())
-    faults += [f"{path}: {fault}" for fault in missing if need_all]
+    faults = missing if need_all else []
     try:
         config = RunConfig.model_validate(expanded)
     except ValidationError as error:
-        raise ConfigError([*faults, *(f"{path}: {fault}" for fault in _say(error))]) from error
-    faults += [f"{path}: {fault}" for fault in contradictions(config)]
-    if faults:
-        raise ConfigError(faults)
-    return _with_start(config)
+        return None, [*faults, *_say(error)]
+    return _with_start(config), [*faults, *contradictions(config)]
 
 
 def _with_start(config: RunConfig) -> RunConfig:
@@ -112,6 +121,11 @@ def contradictions(config: RunConfig) -> Iterator[str]:
             f"student.weights: 'teacher' fits only the teacher's own network; set "
             f"student.architecture={wanted}, or student.weights=none"
         )
+    if config.hardware.nodes > 1 and not config.hardware.address:
+        yield (
+            "hardware.address: missing, with more than one machine: give the name or number under "
+            "which the others find this one"
+        )
     patterns = (
         ("data.label_pattern", data.label_pattern, "label"),
         ("split.part_pattern", split.part_pattern, "part"),
@@ -129,26 +143,31 @@ def _bad_pattern(pattern: str, told: str) -> str | None:
     return None if groups == 1 else f"needs exactly one (group) for the {told}, has {groups}"
 
 
-def _apply(tree: dict[str, Any], change: str) -> list[str]:
+def apply_change(tree: dict[str, Any], change: str) -> list[str]:
     """Set one dotted key inside `tree`; return what is wrong with the change, if anything."""
     name, equals, text = change.partition("=")
-    keys = name.split(".")
-    if not equals or not all(keys):
+    if not equals or not all(name.split(".")):
         return [f"{shown(change)}: a change is key=value, for example student.epochs=10"]
     try:
         value = yaml.load(text, Loader=_OnceLoader)
     except YAML_FAULTS as error:
         return [f"{shown(change)}: the value is not readable as YAML ({_one_line(error)})"]
-    for key in keys[:-1]:
+    return [f"{shown(change)}: {fault}" for fault in put(tree, name, value)]
+
+
+def put(tree: dict[str, Any], name: str, value: Any) -> list[str]:
+    """Set the dotted key `name` inside `tree`; return what stands in the way, if anything."""
+    *sections, last = name.split(".")
+    for key in sections:
         below = tree.setdefault(key, {})
         if not isinstance(below, dict):
-            return [f"{shown(change)}: {shown(key)} holds a value, not further keys"]
+            return [f"{shown(key)} holds a value, not further keys"]
         tree = below
-    tree[keys[-1]] = value
+    tree[last] = value
     return []
 
 
-def _endless(tree: dict[str, Any]) -> bool:
+def endless(tree: dict[str, Any]) -> bool:
     """Whether aliases make more values of the file than any config has, be it by holding themselves."""
     waiting: list[Any] = [tree]
     for _ in range(MAX_VALUES):
@@ -204,7 +223,8 @@ def _siblings(location: tuple[int | str, ...]) -> list[str]:
         if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
             break
         model = annotation
-    return list(model.model_fields)
+    top = [GRID] if model is RunConfig else []
+    return [*model.model_fields, *top]
 
 
 def _got(value: object) -> str:

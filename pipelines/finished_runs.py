@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 LATEST = 5
 """Runs named to somebody who misspelt one."""
-IDLE = ("seed", "device", "gate", "monitor", "report", "name")
+IDLE = ("seed", "device", "hardware", "gate", "monitor", "report", "name")
 """Parts of a config that do not change what is learnt, or are told apart elsewhere."""
 
 
@@ -89,7 +89,7 @@ def finished_run(record: RunRecord, client: Client) -> FinishedRun:
     )
     fast: Latency = output(run, "student_latency")
     student = Trained(
-        label=config.name,
+        label=record.recipe or config.name,
         settings=_settings(config, without=IDLE),
         evaluation=release.evaluation,
         cost=measured_cost(

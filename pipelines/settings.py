@@ -20,6 +20,7 @@ KNOWN: Mapping[str, str] = {
     "PLUMBLINE_STORE": "folder for everything Plumbline makes (default: .plumbline in the current folder)",
     "PLUMBLINE_TRACKING_URI": "MLflow tracking store (default: SQLite inside the store)",
     "PLUMBLINE_DATA": "the folder of your data sets, for configs that say ${PLUMBLINE_DATA}",
+    "PLUMBLINE_WEIGHTS": "the folder of your weights files, for configs that say ${PLUMBLINE_WEIGHTS}",
     "PLUMBLINE_DEBUG": "1: full tracebacks and ZenML's own log on stderr",
     "PLUMBLINE_TEST_ASSETS": "real images for the tests of this repository",
 }

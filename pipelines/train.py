@@ -29,6 +29,7 @@ from steps.ingest_images import ingest_images
 from steps.map_features import map_features
 from steps.measure_latency import measure_latency
 from steps.register_model import register_model
+from steps.sample_images import sample_images
 from steps.split_data import split_data
 from steps.train_student import train_student
 from steps.train_teacher import train_teacher
@@ -75,14 +76,17 @@ def train(config: RunConfig, around: Surroundings) -> None:
     written up; only the registry does without it.
     """
     c, megapixels, store = config, config.checks.max_megapixels, around.store
+    drawn = config.images_seed
     check_networks(c.teacher, c.student, c.seed, around.teacher_weights, around.student_weights)
-    raw = ingest_images(c.data, c.checks, c.seed, store, around.source, after="check_networks")
+    raw = ingest_images(c.data, c.checks, drawn, store, around.source, after="check_networks")
     checked, gate_report = check_data(raw, c.checks)
+    if c.data.per_class is not None:
+        checked = sample_images(checked, c.data.per_class, drawn)
     grouped, duplicates = find_duplicates(checked, gate_report, c.split)
     if c.data.patches is not None:
-        grouped, duplicates = cut_patches(grouped, c.data, c.seed, store)
+        grouped, duplicates = cut_patches(grouped, c.data, drawn, store)
     index, test_set, leaks = split_data(
-        grouped, duplicates, c.split, c.seed, c.name, around.test_set_file
+        grouped, duplicates, c.split, drawn, c.name, around.test_set_file
     )
     learning = (c.seed, c.device, store)
     prepared = tune_teacher(index, leaks, c.split, c.teacher, *learning, around.teacher_weights)
@@ -90,7 +94,14 @@ def train(config: RunConfig, around: Surroundings) -> None:
     maps = map_features(index, features, prepared, c.teacher, *learning, c.report.umap)
     teacher = train_teacher(index, features, prepared, c.seed)
     student = train_student(
-        index, features, teacher, c.student, *learning, around.student_weights, around.code
+        index,
+        features,
+        teacher,
+        c.student,
+        c.hardware,
+        *learning,
+        around.student_weights,
+        around.code,
     )
     assessment = evaluate_models(index, test_set, features, teacher, student, c.device)
     explanations = explain_predictions(index, student, c.data.mask_threshold, c.seed, c.device)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from zenml import log_metadata, step
 
-from inspection.config import StudentConfig
+from inspection.config import HardwareConfig, StudentConfig
 from inspection.data.index import ImageIndex
 from inspection.features.extract import Features
 from inspection.store import Store
@@ -22,6 +22,7 @@ def train_student(
     features: Features,
     teacher: TeacherResult,
     student: StudentConfig,
+    hardware: HardwareConfig,
     seed: int,
     device: str,
     store: str,
@@ -32,7 +33,14 @@ def train_student(
     key = student_key(index, teacher.teacher, student, seed=seed)
     folder = Store(Path(store)).checkpoints / f"{key[:16]}-{weights[:8]}-{code[:8]}"
     result = train(
-        index, features, teacher.teacher, student, seed=seed, folder=folder, device=device
+        index,
+        features,
+        teacher.teacher,
+        student,
+        seed=seed,
+        folder=folder,
+        device=device,
+        hardware=hardware,
     )
     log_metadata({"epochs": result.epochs_run, "resumed_from": str(result.resumed_from)})
     return result

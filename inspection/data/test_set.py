@@ -46,14 +46,14 @@ def test_set_path(store: Store, config: RunConfig) -> Path:
     """Where the frozen set of this run's data lies: another root, split or seed is another set."""
     split = config.split.model_dump(mode="json")
     plain = SplitConfig().model_dump(mode="json")
-    placed_by = config.seed if config.split.seed is None else config.split.seed
     del split["seed"]
     kept = {key: split[key] for key in split if key not in LATER or split[key] != plain[key]}
     # Corrected labels are no other images, and unlabelled ones are never tested on.
     data = config.data.model_dump(mode="json", exclude={"edits", "unlabelled"})
-    if data["patches"] is None:
-        del data["patches"]
-    asked = [data, kept, placed_by]
+    for later in ("patches", "per_class"):
+        if data[later] is None:
+            del data[later]
+    asked = [data, kept, config.images_seed]
     return store.test_sets / f"{config.name}-{sha256_bytes(canonical_json(asked))[:12]}.json"
 
 

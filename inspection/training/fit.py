@@ -14,30 +14,52 @@ from torch.utils.data import DataLoader
 
 from inspection.errors import ConfigError
 from inspection.progress import bar
+from inspection.training.crew import Crew, Seat, joined
 from inspection.training.journal import Journal
 from inspection.training.mishaps import Diverged, is_memory_full
 from inspection.training.module import Distillation
+from inspection.training.pixels import ReadAhead
 from inspection.training.stream import EpochStream, Plan
 
 CLIP = 1.0
 """Norm of the gradient, at most: a rare class with a large weight must not throw the student off."""
 
 
-def fit(module: Distillation, plan: Plan, journal: Journal, device: torch.device) -> None:
+def fit(
+    module: Distillation,
+    plan: Plan,
+    journal: Journal,
+    device: torch.device,
+    crew: Crew | None = None,
+) -> None:
     """Train from where the journal stands to the end; the process's random state is left as it was.
 
     Where memory is full, the epoch starts again with half as many images at a time, in batches of the same size. Where
-    the loss is no longer a number, the best student so far is what is left.
+    the loss is no longer a number, the best student so far is what is left. With a `crew`, other processes take their
+    shares of each batch.
     """
     journal.begin(module)
-    module.student.to(memory_format=torch.channels_last)
-    module.average.to(memory_format=torch.channels_last)
+    _last_channels(module)
     try:
-        while not _went_through(module, plan, journal, device):
+        while not _went_through(module, plan, journal, device, crew):
             _halve(module, journal)
             journal.rewind(module)
     except Diverged as error:
         journal.diverged(error, module.config.learning_rate)
+
+
+def take_part(
+    module: Distillation, plan: Plan, journal: Journal, device: torch.device, seat: Seat
+) -> None:
+    """What another process of a crew does: the same from the same checkpoint on its own share, writing nothing."""
+    journal.begin(module)
+    _last_channels(module)
+    _train(module, plan, journal, device, seat)
+
+
+def _last_channels(module: Distillation) -> None:
+    module.student.to(memory_format=torch.channels_last)
+    module.average.to(memory_format=torch.channels_last)
 
 
 def _halve(module: Distillation, journal: Journal) -> None:
@@ -58,33 +80,58 @@ def _halve(module: Distillation, journal: Journal) -> None:
         torch.cuda.empty_cache()
 
 
-def _went_through(module: Distillation, plan: Plan, journal: Journal, device: torch.device) -> bool:
-    """Train to the end; false when memory was full on the way."""
-    epochs_left = module.config.epochs - module.step // plan.steps_per_epoch
-    if journal.progress.stopped or epochs_left == 0:
+def _went_through(
+    module: Distillation,
+    plan: Plan,
+    journal: Journal,
+    device: torch.device,
+    crew: Crew | None,
+) -> bool:
+    """Train to the end; false when memory was full on the way, here or in a process of the crew."""
+    if journal.progress.stopped or module.step == module.lesson.total_steps:
         return True
-    stream = EpochStream(plan, lambda: module.step)
+    try:
+        if crew is None:
+            _train(module, plan, journal, device, None)
+        else:
+            with crew.at_work(module.at_once) as seat:
+                _train(module, plan, journal, device, seat)
+    except (RuntimeError, MemoryError) as error:
+        if not is_memory_full(error):
+            raise
+        return False
+    return True
+
+
+def _train(
+    module: Distillation, plan: Plan, journal: Journal, device: torch.device, seat: Seat | None
+) -> None:
+    module.sit_at(*(seat.rank, seat.world) if seat else (0, 1))
+    epochs_left = module.config.epochs - module.step // plan.steps_per_epoch
+    pixels = module.lesson.pixels
+    announce = pixels.announce if isinstance(pixels, ReadAhead) else None
+    stream = EpochStream(plan, lambda: module.step, announce)
     steps_left = module.lesson.total_steps - module.step
     with _quiet_lightning(), torch.random.fork_rng(), bar("student", steps_left) as advance:
         journal.advance = advance
-        trainer = _trainer(journal, epochs_left, device)
+        trainer = _trainer(journal, epochs_left, device, seat)
         module.train()  # Lightning leaves the modes as it finds them
         try:
             trainer.fit(module, DataLoader(stream, batch_size=None))
         except SystemExit as ended:  # so Lightning answers Ctrl-C
             raise KeyboardInterrupt from ended
-        except (RuntimeError, MemoryError) as error:
-            if not is_memory_full(error):
-                raise
-            return False
-    return True
 
 
-def _trainer(journal: Journal, epochs: int, device: torch.device) -> L.Trainer:
+def _trainer(journal: Journal, epochs: int, device: torch.device, seat: Seat | None) -> L.Trainer:
     gpu = device.type == "cuda"
     return L.Trainer(
         accelerator="gpu" if gpu else "cpu",
-        devices=1,
+        devices=seat.devices if seat else 1,
+        num_nodes=seat.nodes if seat else 1,
+        strategy=joined(seat, device) if seat else "auto",
+        # Batch norm over the whole batch; torch has it for GPUs only.
+        sync_batchnorm=gpu and seat is not None,
+        use_distributed_sampler=False,
         precision=_precision(device),
         max_epochs=epochs,
         callbacks=[journal],

@@ -142,12 +142,12 @@ class Journal(L.Callback):
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Validate the average, keep it if it is the best, stop when it has not been for long, save."""
         module = _distillation(pl_module)
-        source, labels = self.validation
-        at_once = min(PREDICT_BATCH, 2 * module.at_once)
-        logits, _ = predict(module.average, source, len(labels), at_once=at_once)
-        if not np.isfinite(logits).all():
+        # One process looks; all hear the same, and so stop together.
+        found = self._validated(module) if trainer.is_global_zero else None
+        found = trainer.strategy.broadcast(found)
+        if found is None:
             raise Diverged("the answers on validation images are not finite", module.step)
-        self.progress.history.append(self._epoch(module, score(logits, labels)))
+        self.progress.history.append(self._epoch(module, found))
         module.sums = [0.0, 0.0, 0.0, 0.0]
         module.validations = self.progress.losses
         now = len(self.progress.history)
@@ -161,8 +161,17 @@ class Journal(L.Callback):
             self.progress.stopped = trainer.should_stop = True
         self.save(trainer, module)
 
+    def _validated(self, module: Distillation) -> Score | None:
+        """Of the average on the validation images; null when an answer is no number."""
+        source, labels = self.validation
+        at_once = min(PREDICT_BATCH, 2 * module.at_once)
+        logits, _ = predict(module.average, source, len(labels), at_once=at_once)
+        return score(logits, labels) if np.isfinite(logits).all() else None
+
     def save(self, trainer: L.Trainer, module: Distillation) -> None:
-        """Write the checkpoint."""
+        """Write the checkpoint; of several processes, the first does."""
+        if not trainer.is_global_zero:
+            return
         optimizer = optimizer_tensors(trainer.optimizers[0])
         scaler = trainer.precision_plugin.state_dict()
         save_checkpoint(self.habits.folder, self._checkpoint(module, optimizer, scaler))

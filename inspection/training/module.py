@@ -23,7 +23,7 @@ from inspection.models.student import Student
 from inspection.training.augment import Augmentation, augment, generator_for, to_network
 from inspection.training.mishaps import Diverged
 from inspection.training.mixing import mix_images
-from inspection.training.pieces import Gradients, cut, with_gradients
+from inspection.training.pieces import Gradients, ShareOfDropout, cut, share, with_gradients
 from inspection.training.pixels import PixelSource
 from inspection.training.rates import climb, cosine, plateau
 from inspection.training.strategy import (
@@ -82,6 +82,13 @@ class Distillation(L.LightningModule):
         """Validation losses of the epochs so far, which a plateau goes by."""
         self.at_once = config.batch_size
         """Images through the network at a time; fewer than a batch when memory was full."""
+        self.rank, self.world = 0, 1
+
+    def sit_at(self, rank: int, world: int) -> None:
+        """Be process `rank` of `world`: each takes its share of every batch."""
+        self.rank, self.world = rank, world
+        if world > 1:
+            self.student.dropout = ShareOfDropout(self.student.dropout.p)
 
     def train(self, mode: bool = True) -> Self:
         """As torch, but statistics of given weights stay as given.
@@ -106,6 +113,9 @@ class Distillation(L.LightningModule):
         images, targets = self._mixed(images, positions, step)
         torch.manual_seed(int(generator.initial_seed() % 2**31))  # dropout draws globally
         total, values = self._learnt(images, targets)
+        if self.world > 1:
+            # Gradients are averaged over processes; shares of one batch have to be summed.
+            total, values = total * self.world, summed(values, self.device)
         if not math.isfinite(values[0]):
             raise Diverged(f"the loss became {values[0]}", step)
         self.sums = [sofar + value for sofar, value in zip(self.sums, values, strict=True)]
@@ -127,6 +137,8 @@ class Distillation(L.LightningModule):
     def _learnt(self, images: torch.Tensor, targets: Targets) -> tuple[torch.Tensor, list[float]]:
         """What is minimised, ready for its backward pass, and the four losses' values."""
         weights: ImageWeights = self.loss.weigh(targets.labels, targets.logits)
+        if self.world > 1:
+            images, targets, weights = self._own(images, targets, weights)
         pieces = cut(len(images), self.at_once)
         if len(pieces) == 1:
             losses = self._losses(images, targets, weights)
@@ -140,6 +152,18 @@ class Distillation(L.LightningModule):
             parts = [float(part.detach()) for part in losses]
             values = [sofar + part for sofar, part in zip(values, parts, strict=True)]
         return with_gradients(values[0], gradients), values
+
+    def _own(
+        self, images: torch.Tensor, targets: Targets, weights: ImageWeights
+    ) -> tuple[torch.Tensor, Targets, ImageWeights]:
+        """This process' share of a batch: all shares' losses add up to the batch's."""
+        passed, own = share(len(images), self.rank, self.world)
+        if isinstance(self.student.dropout, ShareOfDropout):
+            self.student.dropout.rows = (len(images), passed)
+        counts = torch.zeros_like(weights.labels[passed])
+        counts[own] = 1.0
+        mine = ImageWeights(weights.labels[passed] * counts, weights.teacher[passed] * counts)
+        return images[passed], targets.take(passed), mine
 
     def _losses(self, images: torch.Tensor, targets: Targets, weights: ImageWeights) -> Losses:
         logits, embedding = self.student(to_network(images, self.student.mean, self.student.std))
@@ -184,6 +208,14 @@ class Distillation(L.LightningModule):
             lr=self.config.learning_rate,
             weight_decay=self.config.weight_decay,
         )
+
+
+def summed(values: Sequence[float], device: torch.device) -> list[float]:
+    """Over all processes; a value that is not finite in one is not finite in all."""
+    tensor = torch.tensor(values, dtype=torch.float64, device=device)
+    torch.distributed.all_reduce(tensor)
+    total: list[float] = tensor.tolist()
+    return total
 
 
 def _projection(embedding_size: int, features: torch.Tensor | None) -> nn.Module:

@@ -20,6 +20,34 @@ def cut(count: int, at_once: int) -> list[slice]:
     return [slice(start, end) for start, end in itertools.pairwise(bounds)]
 
 
+def share(count: int, rank: int, world: int) -> tuple[slice, slice]:
+    """What `rank` of `world` takes of a batch: the images to pass, at least two (batch norm), and which are its own.
+
+    The second slice counts inside the first; what is passed but not its own is to weigh nothing. It may be empty.
+    """
+    start, end = rank * count // world, (rank + 1) * count // world
+    first = max(0, min(start, count - 2))
+    last = min(count, max(end, first + 2))
+    return slice(first, last), slice(start - first, end - first)
+
+
+class ShareOfDropout(torch.nn.Dropout):
+    """Dropout that draws for a whole batch and applies what falls on this process' rows of it."""
+
+    rows: tuple[int, slice] | None = None
+    """How many rows the batch has, and which of them pass here."""
+
+    def forward(self, values: torch.Tensor) -> torch.Tensor:
+        """Values (N, E); of a batch cut further, whose place is not known, as torch does it."""
+        if self.rows is None or not self.training or self.p == 0:
+            return super().forward(values)
+        count, passed = self.rows
+        if len(range(count)[passed]) != len(values):
+            return super().forward(values)
+        drawn = torch.empty(count, *values.shape[1:]).bernoulli_(1.0 - self.p)[passed]
+        return values * drawn.to(values) / (1.0 - self.p)
+
+
 class Gradients:
     """The sum of the gradients of several losses; each loss's graph is gone once it is added."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Protocol
 
@@ -15,6 +16,8 @@ from inspection.progress import bar
 MEMORY_BYTES = 10**9
 """Above this, images are decoded anew for each batch."""
 READ_AT_ONCE = 64
+AHEAD = 2
+"""Batches read before they are needed."""
 
 
 class PixelSource(Protocol):
@@ -47,6 +50,37 @@ class FromDisk:
         """The images at `positions`."""
         paths = [self.paths[position] for position in positions.tolist()]
         return torch.from_numpy(read_batch(paths, self.preprocessing))
+
+
+class ReadAhead:
+    """Images of announced batches are decoded while the network is busy with the one before; the same images.
+
+    At most `AHEAD` + 2 batches wait in memory; one that was not announced is read when it is asked for.
+    """
+
+    def __init__(self, source: PixelSource) -> None:
+        self.source = source
+        self._pool = ThreadPoolExecutor(1)  # decoding itself uses all cores
+        self._waiting: dict[bytes, Future[torch.Tensor]] = {}
+
+    def announce(self, positions: torch.Tensor) -> None:
+        """Begin to read what will be taken soon."""
+        key = _key(positions)
+        if key in self._waiting:
+            return
+        # Left behind by an epoch that began anew.
+        while len(self._waiting) >= AHEAD + 2:
+            self._waiting.pop(next(iter(self._waiting))).cancel()
+        self._waiting[key] = self._pool.submit(self.source.take, positions)
+
+    def take(self, positions: torch.Tensor) -> torch.Tensor:
+        """The images at `positions`."""
+        coming = self._waiting.pop(_key(positions), None)
+        return self.source.take(positions) if coming is None else coming.result()
+
+
+def _key(positions: torch.Tensor) -> bytes:
+    return positions.numpy().tobytes()
 
 
 def open_pixels(

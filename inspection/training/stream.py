@@ -11,6 +11,7 @@ from torch.utils.data import IterableDataset
 
 from inspection.errors import DataError
 from inspection.training.augment import generator_for
+from inspection.training.pixels import AHEAD
 
 
 class Batch(NamedTuple):
@@ -52,9 +53,23 @@ class Plan:
 class EpochStream(IterableDataset[Batch]):
     """Each iteration yields what is left of the epoch that `position()`, the count of finished steps, lies in."""
 
-    def __init__(self, plan: Plan, position: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        position: Callable[[], int],
+        announce: Callable[[torch.Tensor], None] | None = None,
+    ) -> None:
         self.plan = plan
         self.position = position
+        self.announce = announce
+        """Told the positions of a batch and of the next `AHEAD`, so that they can be read meanwhile."""
 
     def __iter__(self) -> Iterator[Batch]:
-        return self.plan.rest_of_epoch(self.position())
+        if self.announce is None:
+            yield from self.plan.rest_of_epoch(self.position())
+            return
+        batches = list(self.plan.rest_of_epoch(self.position()))
+        for place, batch in enumerate(batches):
+            for coming in batches[place : place + AHEAD + 1]:
+                self.announce(coming.positions)
+            yield batch

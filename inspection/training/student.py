@@ -6,6 +6,7 @@ numbers. Not covered: going on with another config, data set or teacher (that is
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -15,33 +16,33 @@ import numpy.typing as npt
 import torch
 
 from deploy.edge.files import canonical_json, sha256_bytes, sha256_file
-from deploy.edge.spec import Preprocessing
-from inspection.config import StudentConfig
+from inspection.config import HardwareConfig, StudentConfig
 from inspection.data.index import ImageIndex
 from inspection.data.unlabelled import check_there
 from inspection.errors import ConfigError, DataError
 from inspection.features.device import resolve_device, use_own_cores
 from inspection.features.extract import Features
 from inspection.models.heads import Teacher
-from inspection.models.registry import Start, start_student
+from inspection.models.registry import Start
 from inspection.models.student_files import CARD, WEIGHTS, StudentCard, load_student, save_weights
 from inspection.records import Record
-from inspection.training.augment import Augmentation
-from inspection.training.checkpoint import CHECKPOINT, Checkpoint, load_checkpoint
+from inspection.training.checkpoint import CHECKPOINT, Checkpoint
 from inspection.training.epochs import Epoch, predict
-from inspection.training.labels import NO_LABEL, Rows, learnable_classes, rows_of
-from inspection.training.pixels import FromDisk, PixelSource, open_pixels
+from inspection.training.labels import learnable_classes
+from inspection.training.pixels import FromDisk
+from inspection.training.preparation import prepared, preprocessing_of, splits
 from inspection.training.scores import Score
 from inspection.training.strategy import trained_count
-from inspection.training.stream import Plan
-from inspection.training.targets import Targets, label_targets, teacher_targets
 
 if TYPE_CHECKING:
     from inspection.training.journal import Journal
 
+ALONE = HardwareConfig()
 RECIPE = "distillation v1"
 """Part of every run's key: change it when a saved run must not be continued by newer code."""
 RESULT = "result.json"
+LESSON = "lesson"
+"""Folder of what other processes of a training need, while it lasts."""
 
 LATER_KEYS = (
     "strategy",
@@ -88,7 +89,7 @@ def student_key(
     """Content address of a training run: equal keys mean equal students."""
     parts = {
         split: [[*pair] for pair in zip(rows.image_ids, rows.labels.tolist(), strict=True)]
-        for split, rows in zip(("train", "val"), _splits(index, config), strict=True)
+        for split, rows in zip(("train", "val"), splits(index, config), strict=True)
     }
     settings = _settings(config)
     path = Path(config.weights)
@@ -114,6 +115,7 @@ def train_student(
     seed: int,
     folder: Path,
     device: str = "auto",
+    hardware: HardwareConfig = ALONE,
 ) -> StudentResult:
     """Train a student into `folder`, going on from what an earlier, killed call left there.
 
@@ -128,36 +130,25 @@ def train_student(
     if (finished := _finished(folder, key)) is not None:
         return finished
     # Lightning takes seconds to import: only a student that has to learn pays them.
+    from inspection.training.crew import crew_for
     from inspection.training.fit import fit
-    from inspection.training.journal import Habits, Journal
-    from inspection.training.module import Distillation, Lesson
 
-    train, val = _splits(index, config)
-    start = start_student(
-        config.architecture,
-        len(classes),
-        weights=config.weights,
-        image_size=config.image_size,
+    place = resolve_device(device)
+    crew = crew_for(
+        hardware,
+        (index, features, teacher, config),
         seed=seed,
+        device=place,
+        key=key,
+        folder=folder,
     )
-    plan = Plan(len(train), config.batch_size, seed)
-    lesson = Lesson(
-        pixels=_pixels(train, config, "training"),
-        targets=_targets(train, features, teacher, seed),
-        augmentation=_augmentation(config),
-        total_steps=plan.steps_per_epoch * config.epochs,
-        seed=seed,
-    )
-    every = config.checkpoint_every_steps
-    habits = Habits(key, folder, plan.steps_per_epoch, config.patience, every)
-    validation = (_pixels(val, config, "validation"), val.labels)
-    resume = load_checkpoint(folder, key)
-    journal = Journal(habits, validation, resume)
-    for name in _never_seen(train, classes):
+    ready = prepared(index, features, teacher, config, seed=seed, key=key, folder=folder)
+    start, journal = ready.start, ready.journal
+    for name in ready.never_seen:
         journal.remark(f"no training image shows '{name}': the student cannot know this class")
-    fit(Distillation(start.student, lesson, config), plan, journal, resolve_device(device))
+    fit(ready.module, ready.plan, journal, place, crew)
     result = replace(
-        _result(folder, journal, resume), trained_parameters=trained_count(start.student)
+        _result(folder, journal, ready.resume), trained_parameters=trained_count(start.student)
     )
     return _write(
         result, start, journal, _card(start, config, classes, result.validation.temperature)
@@ -202,41 +193,6 @@ def _check_teacher(
         )
 
 
-def _splits(index: ImageIndex, config: StudentConfig) -> tuple[Rows, Rows]:
-    classes = index.classes
-    train = rows_of(index, "train", classes, unlabelled=config.unlabelled)
-    return train, rows_of(index, "val", classes)
-
-
-def _targets(rows: Rows, features: Features | None, teacher: Teacher | None, seed: int) -> Targets:
-    if features is None or teacher is None:
-        return label_targets(rows)
-    return teacher_targets(rows, features, teacher, seed=seed)
-
-
-def _never_seen(train: Rows, classes: tuple[str, ...]) -> list[str]:
-    seen = set(train.labels.tolist()) - {NO_LABEL}
-    return [name for number, name in enumerate(classes) if number not in seen]
-
-
-def _augmentation(config: StudentConfig) -> Augmentation:
-    return Augmentation(
-        mirror=config.mirror,
-        mirror_rows=config.mirror_axes == "both",
-        turn=config.turn,
-        rotate=config.rotate,
-        jitter=config.jitter,
-    )
-
-
-def _pixels(rows: Rows, config: StudentConfig, what: str) -> PixelSource:
-    return open_pixels(rows.paths, _preprocessing(config), what=what)
-
-
-def _preprocessing(config: StudentConfig) -> Preprocessing:
-    return Preprocessing(config.image_size, config.image_size, config.resize)
-
-
 def _finished(folder: Path, key: str) -> StudentResult | None:
     """What an earlier call has finished under the same key."""
     if not all((folder / name).is_file() for name in (RESULT, CARD, WEIGHTS)):
@@ -255,6 +211,7 @@ def _write(
     replace(card, weights_sha256=sha256).save(result.folder / CARD)
     result.save(result.folder / RESULT)
     (result.folder / CHECKPOINT).unlink(missing_ok=True)
+    shutil.rmtree(result.folder / LESSON, ignore_errors=True)
     return result
 
 
@@ -281,7 +238,7 @@ def _card(
     return StudentCard(
         architecture=config.architecture,
         classes=classes,
-        preprocessing=_preprocessing(config),
+        preprocessing=preprocessing_of(config),
         mean=student.mean,
         std=student.std,
         embedding_size=student.embedding_size,

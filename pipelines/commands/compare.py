@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from inspection.evaluation.trained import Gathered
     from inspection.reporting.comparison_page import ComparisonReport
     from pipelines.finished_runs import FinishedRun
+    from pipelines.launcher.run_records import RunRecord
 
 SEED = 7
 """Of the draws: the same runs give the same intervals."""
@@ -31,28 +32,41 @@ def compare_runs(
     names: Sequence[str], out: Path, *, settings: Settings, now: Callable[[], datetime]
 ) -> Answer:
     """Write the page to `out` and the best recipe's card beside it."""
+    from pipelines.finished_runs import chosen_records
+
+    target = checked_target(out, ".html")
+    records = chosen_records(names, settings)
+    with stdout_is_stderr():
+        open_zenml(settings)
+        return compare_records(records, target, now=now)
+
+
+def compare_records(
+    records: Sequence[RunRecord], target: Path, *, now: Callable[[], datetime]
+) -> Answer:
+    """The same of finished runs' records, once ZenML is open."""
+    from zenml.client import Client
+
     from inspection.evaluation.comparison import compare
     from inspection.evaluation.comparison_words import overall
     from inspection.evaluation.trained import gather
     from inspection.reporting.classifier_tables import leading
     from inspection.reporting.comparison_page import write_comparison_page
-    from pipelines.finished_runs import chosen_records, finished_run
+    from pipelines.finished_runs import finished_run
 
-    target = checked_target(out, ".html")
-    records = chosen_records(names, settings)
-    with stdout_is_stderr():
-        client = open_zenml(settings)
-        runs = [finished_run(record, client) for record in records]
-        # Teachers first: what the students are held against.
-        gathered = gather([*(run.teacher for run in runs), *(run.student for run in runs)])
-        recipes = [one.recipe for one in gathered]
-        found = compare(recipes, seed=SEED, groups=_groups(runs))
-        card = _card(found, gathered)
-        classifiers = _classifiers(gathered, runs)
-        beside = target.with_suffix(".card.json")
-        card.save(beside)
-        report = _report(found, gathered, card, runs[0], names, now())
-        write_comparison_page(replace(report, classifiers=classifiers), target)
+    client = Client()
+    runs = [finished_run(record, client) for record in records]
+    # Teachers first: what the students are held against.
+    gathered = gather([*(run.teacher for run in runs), *(run.student for run in runs)])
+    recipes = [one.recipe for one in gathered]
+    found = compare(recipes, seed=SEED, groups=_groups(runs))
+    card = _card(found, gathered)
+    classifiers = _classifiers(gathered, runs)
+    beside = target.with_suffix(".card.json")
+    card.save(beside)
+    names = [record.name for record in records]
+    report = _report(found, gathered, card, runs[0], names, now())
+    write_comparison_page(replace(report, classifiers=classifiers), target)
     document = {
         "comparison": json.loads(found.to_json()),
         "sentence": overall(found),

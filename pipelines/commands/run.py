@@ -35,22 +35,29 @@ def run_config(
     """Run every step that is not finished already; exit code 3 when a gate says no."""
     config = load_config(path, changes, settings.variables)
     command = shlex.join(["plumbline", "run", str(path), *changes])
-    _check_files(config)
+    if missing := missing_files(config):
+        raise ConfigError(missing)
     make_store(settings)
     with stdout_is_stderr():
-        source = _fingerprint(
-            config, settings.store
-        )  # a missing folder is told before anything is opened
+        # A missing folder is told before anything is opened.
+        source = source_state(config, settings.store)
         open_zenml(settings)
         with flight("train", config.name, settings.store, now) as trip:
-            around = _around(config, trip, source, command, settings)
-            with explained(trip, config, command):
-                made = _fly(trip, config, around, fresh)
+            made = carry_out(trip, config, source, command, fresh=fresh, settings=settings)
     return _answer(trip, made)
 
 
-def _check_files(config: RunConfig) -> None:
-    """Files that are not there are told before anything is opened."""
+def carry_out(
+    trip: Flight, config: RunConfig, source: str, command: str, *, fresh: bool, settings: Settings
+) -> dict[str, Any]:
+    """The train pipeline on an opened store; what it made, which the record of `trip` keeps too."""
+    around = _around(config, trip, source, command, settings)
+    with explained(trip, config, command):
+        return _fly(trip, config, around, fresh)
+
+
+def missing_files(config: RunConfig) -> list[str]:
+    """A sentence for each file that is named and not there: told before anything is opened."""
     named = {"teacher.weights": config.teacher.weights, "student.weights": config.student.weights}
     missing = [
         f"{key}: there is no file '{weights}'; mend the path, or use 'hub' or 'none'"
@@ -64,8 +71,7 @@ def _check_files(config: RunConfig) -> None:
         for key, path in named_too
         if path is not None and not path.is_file()
     ]
-    if missing:
-        raise ConfigError(missing)
+    return missing
 
 
 def _fly(trip: Flight, config: RunConfig, around: Surroundings, fresh: bool) -> dict[str, Any]:
@@ -98,14 +104,14 @@ def _fly(trip: Flight, config: RunConfig, around: Surroundings, fresh: bool) -> 
     return made
 
 
-def _fingerprint(config: RunConfig, store: Store) -> str:
+def source_state(config: RunConfig, store: Store) -> str:
     """What the source and the files beside it hold now; generated images that are gone are drawn again first."""
     from inspection.data.ingest import source_fingerprint, synthetic_folder
     from inspection.data.synthetic import generate
 
     if config.data.kind == "synthetic":
-        folder = synthetic_folder(config.data, store, seed=config.seed)
-        generate(folder, config.data.synthetic, seed=config.seed)
+        folder = synthetic_folder(config.data, store, seed=config.images_seed)
+        generate(folder, config.data.synthetic, seed=config.images_seed)
     beside = [path for path in (config.checks.profile, *config.data.edits) if path is not None]
     return sha256_bytes(
         canonical_json([source_fingerprint(config.data), *(sha256_file(p) for p in beside)])

@@ -69,13 +69,22 @@ class Flight:
 
 @contextlib.contextmanager
 def flight(
-    pipeline: str, config: str, store: Store, now: Callable[[], datetime]
+    pipeline: str,
+    config: str,
+    store: Store,
+    now: Callable[[], datetime],
+    *,
+    cell: str = "",
+    recipe: str = "",
+    asked: str = "",
 ) -> Iterator[Flight]:
-    """A recorded run: however the block ends, the record says how."""
+    """A recorded run: however the block ends, the record says how. `cell` of a grid is part of its run's name."""
     started = now()
-    name = f"{config}-{started.astimezone(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+    title = f"{config}-{cell}" if cell else config
+    name = f"{title}-{started.astimezone(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
     run_folder(store, name).mkdir(parents=True)
-    this = Flight(store, RunRecord(name, pipeline, config, started, this_process()))
+    record = RunRecord(name, pipeline, config, started, this_process(), recipe=recipe, asked=asked)
+    this = Flight(store, record)
     this.note()
     try:
         yield this

@@ -22,7 +22,10 @@ Status = Literal["running", "completed", "refused", "failed", "stopped", "killed
 
 @dataclass(frozen=True)
 class RunRecord(Record):
-    """One run; `made` names what it left behind (report, bundle, model …)."""
+    """One run; `made` names what it left behind (report, bundle, model …).
+
+    Of a grid's cell: `recipe` is its name without the seed, `asked` the content address of all that decides it.
+    """
 
     name: str
     pipeline: str
@@ -34,6 +37,8 @@ class RunRecord(Record):
     sentence: str = ""
     steps: Mapping[str, str] = field(default_factory=dict)
     made: Mapping[str, Any] = field(default_factory=dict)
+    recipe: str = ""
+    asked: str = ""
 
     @property
     def seconds(self) -> float | None:

@@ -10,10 +10,11 @@ import pytest
 from inspection.config import RunConfig
 from inspection.errors import ConfigError
 from pipelines.door import load_config
+from pipelines.grid import holds_grid, load_grid
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIGS = sorted((ROOT / "configs").glob("*.yaml"))
-VARIABLES = {"PLUMBLINE_DATA": "/data"}
+VARIABLES = {"PLUMBLINE_DATA": "/data", "PLUMBLINE_WEIGHTS": "/weights"}
 HEAD = ("Command", "Time", "Result")
 
 
@@ -60,6 +61,12 @@ def test_config_passes_the_door_under_its_own_name(path: Path) -> None:
     config = load_config(path, [], VARIABLES)
     assert isinstance(config, RunConfig)
     assert config.name == path.stem
+
+
+def test_every_cell_of_a_grid_passes_the_door() -> None:
+    grids = [path for path in CONFIGS if holds_grid(path)]
+    counts = {path.stem: len(load_grid(path, [], VARIABLES)) for path in grids}
+    assert counts == {"flowers_grid": 18}
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)

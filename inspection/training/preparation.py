@@ -1,0 +1,117 @@
+"""Before a student's first step: its network, its images and targets, its batches, and where it left off."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from deploy.edge.spec import Preprocessing
+from inspection.config import StudentConfig
+from inspection.data.index import ImageIndex
+from inspection.features.extract import Features
+from inspection.models.heads import Teacher
+from inspection.models.registry import Start, start_student
+from inspection.training.augment import Augmentation
+from inspection.training.checkpoint import Checkpoint, load_checkpoint
+from inspection.training.labels import NO_LABEL, Rows, learnable_classes, rows_of
+from inspection.training.pixels import FromDisk, PixelSource, ReadAhead, open_pixels
+from inspection.training.stream import Plan
+from inspection.training.targets import Targets, label_targets, teacher_targets
+
+if TYPE_CHECKING:
+    from inspection.training.journal import Journal
+    from inspection.training.module import Distillation
+
+
+class Prepared(NamedTuple):
+    """All that learns and is learnt from, before the first step; the same in every process of a crew."""
+
+    start: Start
+    module: Distillation
+    plan: Plan
+    journal: Journal
+    resume: Checkpoint | None
+    never_seen: list[str]
+
+
+def prepared(
+    index: ImageIndex,
+    features: Features | None,
+    teacher: Teacher | None,
+    config: StudentConfig,
+    *,
+    seed: int,
+    key: str,
+    folder: Path,
+) -> Prepared:
+    """The student as it starts, its lesson, and where an earlier call of the same `key` left off in `folder`."""
+    # Lightning takes seconds to import: only a student that has to learn pays them.
+    from inspection.training.journal import Habits, Journal
+    from inspection.training.module import Distillation, Lesson
+
+    classes = learnable_classes(index)
+    train, val = splits(index, config)
+    start = start_student(
+        config.architecture,
+        len(classes),
+        weights=config.weights,
+        image_size=config.image_size,
+        seed=seed,
+    )
+    plan = Plan(len(train), config.batch_size, seed)
+    lesson = Lesson(
+        pixels=_ahead(_pixels(train, config, "training")),
+        targets=_targets(train, features, teacher, seed),
+        augmentation=_augmentation(config),
+        total_steps=plan.steps_per_epoch * config.epochs,
+        seed=seed,
+    )
+    every = config.checkpoint_every_steps
+    habits = Habits(key, folder, plan.steps_per_epoch, config.patience, every)
+    validation = (_pixels(val, config, "validation"), val.labels)
+    resume = load_checkpoint(folder, key)
+    journal = Journal(habits, validation, resume)
+    module = Distillation(start.student, lesson, config)
+    return Prepared(start, module, plan, journal, resume, _never_seen(train, classes))
+
+
+def splits(index: ImageIndex, config: StudentConfig) -> tuple[Rows, Rows]:
+    """What a student learns from, and what it is validated on."""
+    classes = index.classes
+    train = rows_of(index, "train", classes, unlabelled=config.unlabelled)
+    return train, rows_of(index, "val", classes)
+
+
+def _targets(rows: Rows, features: Features | None, teacher: Teacher | None, seed: int) -> Targets:
+    if features is None or teacher is None:
+        return label_targets(rows)
+    return teacher_targets(rows, features, teacher, seed=seed)
+
+
+def _never_seen(train: Rows, classes: tuple[str, ...]) -> list[str]:
+    seen = set(train.labels.tolist()) - {NO_LABEL}
+    return [name for number, name in enumerate(classes) if number not in seen]
+
+
+def _augmentation(config: StudentConfig) -> Augmentation:
+    return Augmentation(
+        mirror=config.mirror,
+        mirror_rows=config.mirror_axes == "both",
+        turn=config.turn,
+        rotate=config.rotate,
+        jitter=config.jitter,
+    )
+
+
+def _ahead(source: PixelSource) -> PixelSource:
+    """Read before it is needed, unless it lies in memory already."""
+    return ReadAhead(source) if isinstance(source, FromDisk) else source
+
+
+def _pixels(rows: Rows, config: StudentConfig, what: str) -> PixelSource:
+    return open_pixels(rows.paths, preprocessing_of(config), what=what)
+
+
+def preprocessing_of(config: StudentConfig) -> Preprocessing:
+    """How its images are brought to size."""
+    return Preprocessing(config.image_size, config.image_size, config.resize)
