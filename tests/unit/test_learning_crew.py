@@ -28,6 +28,8 @@ from tests.unit.learning_material import SIDE, taught
 pytestmark = [pytest.mark.training, pytest.mark.slow, pytest.mark.process]
 
 TWO = HardwareConfig(devices=2)
+ORDER = 2e-5
+"""Sums over shares and threads come in another order each time."""
 CONFIG = StudentConfig(
     architecture="squeezenet",  # no batch norm, whose statistics are of a share
     image_size=SIDE,
@@ -128,7 +130,7 @@ def test_two_processes_train_what_one_trains(
     alone, together = weights(tmp_path / "one"), weights(folder)
     assert alone.keys() == together.keys()
     for name, tensor in alone.items():
-        torch.testing.assert_close(together[name], tensor, rtol=0, atol=2e-5)
+        torch.testing.assert_close(together[name], tensor, rtol=0, atol=ORDER)
     for a, b in zip(one.history, two.history, strict=True):
         assert b.loss == pytest.approx(a.loss, abs=1e-5)
         assert b.loss_features == pytest.approx(a.loss_features, abs=1e-5)
@@ -152,7 +154,7 @@ def test_killed_and_run_again_two_processes_end_where_they_would_have(
     again = trained(home, folder, CONFIG, TWO)
     assert again.resumed_from
     for name, tensor in weights(pair[0]).items():
-        torch.testing.assert_close(weights(folder)[name], tensor, rtol=0, atol=1e-6)
+        torch.testing.assert_close(weights(folder)[name], tensor, rtol=0, atol=ORDER)
 
 
 def test_a_process_that_dies_is_told_with_what_to_do(home: Path, tmp_path: Path) -> None:
@@ -181,7 +183,7 @@ def test_a_second_machine_joins_by_the_command_that_is_printed(
     process.communicate(timeout=240)
     assert (process.returncode, other.wait(60)) == (0, 0)
     for name, tensor in weights(pair[0]).items():
-        torch.testing.assert_close(weights(folder)[name], tensor, rtol=0, atol=1e-6)
+        torch.testing.assert_close(weights(folder)[name], tensor, rtol=0, atol=ORDER)
 
 
 def test_a_process_without_memory_is_full_memory_here_too(tmp_path: Path) -> None:

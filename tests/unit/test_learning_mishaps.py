@@ -143,9 +143,10 @@ def test_full_memory_halves_what_passes_at_once_and_says_so_once(
     seen = starve(monkeypatch, 4, error)
     result = trained(home, tmp_path, SHORT)
     assert seen == [8] + [4, 4] * STEPS * SHORT.epochs
-    said = capfd.readouterr().err.strip()
+    said = capfd.readouterr().err
     sentence = "memory is full with 8 images at a time: going on with 4, in batches of 8 as before"
-    assert said == f"student: {sentence}"
+    # On a slow machine the progress shows too.
+    assert said.count(f"student: {sentence}\n") == said.count("memory") == 1
     assert result.remarks == (sentence,)
     assert result.epochs_run == SHORT.epochs
 
