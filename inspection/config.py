@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
+from inspection.durations import Duration
 from inspection.recipes import laid_under, unknown_recipe
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
@@ -254,6 +255,29 @@ class StudentConfig(Strict):
         return name
 
 
+Varied = Literal[
+    "learning_rate", "weight_decay", "schedule", "mix", "label_smoothing", "distill_logits", "strategy"
+]  # fmt: skip
+
+
+class SearchConfig(Strict):
+    """Look for a better student on the validation images, in a given time (`inspection/training/search.py`)."""
+
+    budget: Duration = "20m"
+    """For the search and for training what it finds: `90s`, `20m`, `1h30m`. More of it later goes on from there."""
+    trials: int | None = Field(None, ge=1)
+    """At most so many, the config as given being the first; with time to spare, such a search repeats exactly."""
+    vary: tuple[Varied, ...] = get_args(Varied)
+    """What may differ from the config; `strategy` (with `last_stages`) does only where the student has weights."""
+    learning_rate: tuple[float, float] = (3e-5, 3e-2)
+    """Least and most; the config's own, which is tried first, may lie outside."""
+    strategies: tuple[Literal["full", "partial", "freeze"], ...] = ("full", "partial", "freeze")
+    architectures: tuple[str, ...] = ()
+    """Networks to try beside the config's; larger ones are slower on the device."""
+    image_sizes: tuple[Annotated[int, Field(ge=32, le=1024)], ...] = ()
+    """Sides in pixels to try beside the config's."""
+
+
 class GateConfig(Strict):
     """Absolute floors; and never worse than the champion on the same frozen test set."""
 
@@ -302,6 +326,8 @@ class RunConfig(Strict):
     teacher: TeacherConfig = TeacherConfig()
     student: StudentConfig = StudentConfig()
     hardware: HardwareConfig = HardwareConfig()
+    search: SearchConfig | None = None
+    """Find a better recipe for the student first; on the command line `budget=20m` is enough."""
     gate: GateConfig = GateConfig()
     monitor: MonitorConfig = MonitorConfig()
     report: ReportConfig = ReportConfig()

@@ -42,6 +42,15 @@ class Store:
         """Students in training, one folder per content of their inputs."""
         return self.root / "checkpoints"
 
+    def training(self, key: str, weights: str, code: str) -> Path:
+        """Where one student learns or has learnt: its key, and hashes of its first weights and of the code."""
+        return self.checkpoints / f"{key[:16]}-{weights[:8]}-{code[:8]}"
+
+    @property
+    def searches(self) -> Path:
+        """Trials of searches for a recipe, one folder per content of their inputs."""
+        return self.root / "searches"
+
     @property
     def test_sets(self) -> Path:
         """Frozen test sets, one JSON per data set."""

@@ -13,7 +13,16 @@ from pathlib import Path
 
 CODE_ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("steps", "materializers", "data_checks", "deploy", "inspection")
-TOOLS = ("numpy", "opencv-python-headless", "torch", "timm", "lightning", "onnx", "onnxruntime")
+TOOLS = (
+    "numpy",
+    "opencv-python-headless",
+    "torch",
+    "timm",
+    "lightning",
+    "onnx",
+    "onnxruntime",
+    "optuna",
+)
 """Libraries whose version can change a number."""
 
 

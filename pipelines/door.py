@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -19,6 +19,8 @@ from pipelines.settings import nearest
 FROM_TEACHER = "teacher"
 GRID = "grid"
 """The section that makes a file many runs (`pipelines/grid.py`); here it is its base alone that counts."""
+SHORT: Mapping[str, str] = {"budget": "search.budget"}
+"""Changes that may be given by a shorter name."""
 YAML_NAMES: Mapping[type, str] = {list: "list", str: "text", int: "number", float: "number"}
 MAX_BYTES = 200_000
 """PyYAML reads about 100 kB a second."""
@@ -126,6 +128,7 @@ def contradictions(config: RunConfig) -> Iterator[str]:
             "hardware.address: missing, with more than one machine: give the name or number under "
             "which the others find this one"
         )
+    yield from _search_faults(config)
     patterns = (
         ("data.label_pattern", data.label_pattern, "label"),
         ("split.part_pattern", split.part_pattern, "part"),
@@ -133,6 +136,20 @@ def contradictions(config: RunConfig) -> Iterator[str]:
     for key, pattern, told in patterns:
         if pattern is not None and (fault := _bad_pattern(pattern, told)):
             yield f"{key}: {fault}"
+
+
+def _search_faults(config: RunConfig) -> Iterator[str]:
+    search, weights = config.search, config.student.weights
+    if search is None:
+        return
+    low, high = search.learning_rate
+    if not 0 < low < high <= 1:
+        yield f"search.learning_rate: give the least and the most, such as [1e-4, 3e-2], got {[low, high]}"
+    if search.architectures and weights not in ("none", "hub"):
+        yield (
+            f"search.architectures: '{weights}' holds the weights of one network; set student.weights=none "
+            "or hub, or search without architectures"
+        )
 
 
 def _bad_pattern(pattern: str, told: str) -> str | None:
@@ -152,14 +169,16 @@ def apply_change(tree: dict[str, Any], change: str) -> list[str]:
         value = yaml.load(text, Loader=_OnceLoader)
     except YAML_FAULTS as error:
         return [f"{shown(change)}: the value is not readable as YAML ({_one_line(error)})"]
-    return [f"{shown(change)}: {fault}" for fault in put(tree, name, value)]
+    return [f"{shown(change)}: {fault}" for fault in put(tree, SHORT.get(name, name), value)]
 
 
 def put(tree: dict[str, Any], name: str, value: Any) -> list[str]:
     """Set the dotted key `name` inside `tree`; return what stands in the way, if anything."""
     *sections, last = name.split(".")
     for key in sections:
-        below = tree.setdefault(key, {})
+        if tree.get(key) is None:  # `search=null` switched it off, `budget=5m` switches it on again
+            tree[key] = {}
+        below = tree[key]
         if not isinstance(below, dict):
             return [f"{shown(key)} holds a value, not further keys"]
         tree = below
@@ -220,11 +239,16 @@ def _siblings(location: tuple[int | str, ...]) -> list[str]:
     model: type[BaseModel] = RunConfig
     for part in location[:-1]:
         annotation = model.model_fields[str(part)].annotation
-        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
+        held = [kind for kind in (annotation, *get_args(annotation)) if _is_section(kind)]
+        if not held:
             break
-        model = annotation
+        model = held[0]
     top = [GRID] if model is RunConfig else []
     return [*model.model_fields, *top]
+
+
+def _is_section(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, BaseModel)
 
 
 def _got(value: object) -> str:

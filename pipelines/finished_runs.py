@@ -11,6 +11,7 @@ from inspection.errors import UserError
 from inspection.evaluation.classifiers import Classifiers, groups_by_image
 from inspection.evaluation.latency import Latency
 from inspection.evaluation.recipes import measured_cost
+from inspection.evaluation.searched import Searched
 from inspection.evaluation.trained import Trained
 from pipelines.launcher.launch import output
 from pipelines.launcher.run_records import RunRecord, all_runs
@@ -66,7 +67,9 @@ def _checked(name: str, records: Mapping[str, RunRecord], settings: Settings) ->
 def finished_run(record: RunRecord, client: Client) -> FinishedRun:
     """Load what the run made; every value comes back through its own materializer."""
     run = client.get_pipeline_run(record.name)
-    config = _config(run)
+    asked = _config(run)
+    searched: Searched | None = output(run, "searched") if asked.search else None
+    config = _as_found(asked, searched)
     index, release = output(run, "split_index"), output(run, "release")
     hashes = release.certificate.hashes
     shared: dict[str, Any] = {
@@ -93,7 +96,7 @@ def finished_run(record: RunRecord, client: Client) -> FinishedRun:
         settings=_settings(config, without=IDLE),
         evaluation=release.evaluation,
         cost=measured_cost(
-            fast, learned.trained_parameters or None, _seconds(run, client, "train_student")
+            fast, learned.trained_parameters or None, _training_seconds(run, client, searched)
         ),
         weights_sha256=str(hashes["student"]["weights_sha256"]),
         licence=str(hashes["student"]["licence"]),
@@ -112,6 +115,22 @@ def _classifiers(run: PipelineRunResponse) -> Classifiers | None:
 
 def _config(run: PipelineRunResponse) -> RunConfig:
     return RunConfig.model_validate(run.steps["register_model"].config.parameters["config"])
+
+
+def _as_found(config: RunConfig, searched: Searched | None) -> RunConfig:
+    """Of a run that searched: the config with what it found, in place of the search."""
+    if searched is None:
+        return config
+    return config.model_copy(update={"student": searched.recipe, "search": None})
+
+
+def _training_seconds(
+    run: PipelineRunResponse, client: Client, searched: Searched | None
+) -> float | None:
+    """Of the student that ships; after a search it was trained as a trial, and the step had nothing left to do."""
+    if searched and searched.trials and searched.trials[searched.chosen].state == "complete":
+        return searched.trials[searched.chosen].seconds
+    return _seconds(run, client, "train_student")
 
 
 def _settings(config: RunConfig, *, without: Sequence[str]) -> dict[str, Any]:

@@ -30,6 +30,7 @@ from steps.map_features import map_features
 from steps.measure_latency import measure_latency
 from steps.register_model import register_model
 from steps.sample_images import sample_images
+from steps.search_recipe import search_recipe
 from steps.split_data import split_data
 from steps.train_student import train_student
 from steps.train_teacher import train_teacher
@@ -76,8 +77,8 @@ def train(config: RunConfig, around: Surroundings) -> None:
     written up; only the registry does without it.
     """
     c, megapixels, store = config, config.checks.max_megapixels, around.store
-    drawn = config.images_seed
-    check_networks(c.teacher, c.student, c.seed, around.teacher_weights, around.student_weights)
+    drawn, weights = config.images_seed, (around.teacher_weights, around.student_weights)
+    check_networks(c.teacher, c.student, c.seed, *weights, c.search)
     raw = ingest_images(c.data, c.checks, drawn, store, around.source, after="check_networks")
     checked, gate_report = check_data(raw, c.checks)
     if c.data.per_class is not None:
@@ -93,16 +94,11 @@ def train(config: RunConfig, around: Surroundings) -> None:
     features = extract_features(index, prepared, *learning)
     maps = map_features(index, features, prepared, c.teacher, *learning, c.report.umap)
     teacher = train_teacher(index, features, prepared, c.seed)
-    student = train_student(
-        index,
-        features,
-        teacher,
-        c.student,
-        c.hardware,
-        *learning,
-        around.student_weights,
-        around.code,
-    )
+    started = (*learning, around.student_weights, around.code)
+    recipe, searched = c.student, None
+    if c.search is not None:
+        recipe, searched = search_recipe(index, features, teacher, recipe, c.search, *started)
+    student = train_student(index, features, teacher, recipe, c.hardware, *started)
     assessment = evaluate_models(index, test_set, features, teacher, student, c.device)
     explanations = explain_predictions(index, student, c.data.mask_threshold, c.seed, c.device)
     release, bundle = export_bundle(
@@ -148,9 +144,10 @@ def train(config: RunConfig, around: Surroundings) -> None:
         classifiers,
         maps,
         verdict,
+        searched,
         c,
         around.folder,
         around.created,
         around.command,
     )
-    register_model(release, assessment, student, verdict, page, c, store)
+    register_model(release, assessment, student, verdict, searched, page, c, store)

@@ -6,9 +6,10 @@ from typing import Annotated
 
 from zenml import log_metadata, step
 
-from inspection.config import StudentConfig, TeacherConfig
+from inspection.config import SearchConfig, StudentConfig, TeacherConfig
 from inspection.models.networks import Networks
 from inspection.models.networks import check_networks as check
+from inspection.training.search_space import networks_to_try
 
 
 @step
@@ -18,8 +19,9 @@ def check_networks(
     seed: int,
     teacher_weights: str,
     student_weights: str,
+    search: SearchConfig | None = None,
 ) -> Annotated[Networks, "networks"]:
     """An unknown name, foreign weights or a silent hub end the run here; the files' hashes make changed files new."""
-    networks = check(teacher, student, seed=seed)
+    networks = check(teacher, student, *networks_to_try(student, search), seed=seed)
     log_metadata({"teacher_weights": teacher_weights, "student_weights": student_weights})
     return networks

@@ -31,7 +31,7 @@ def train_student(
 ) -> Annotated[StudentResult, "student"]:
     """Goes on where a killed run with the same inputs stopped; `weights`, `code`: hashes of both, also inputs."""
     key = student_key(index, teacher.teacher, student, seed=seed)
-    folder = Store(Path(store)).checkpoints / f"{key[:16]}-{weights[:8]}-{code[:8]}"
+    folder = Store(Path(store)).training(key, weights, code)
     result = train(
         index,
         features,

@@ -20,6 +20,7 @@ from inspection.evaluation.explanations import Explanations
 from inspection.evaluation.gate import GateVerdict
 from inspection.evaluation.latency import Latency
 from inspection.evaluation.representation_maps import FeatureMaps
+from inspection.evaluation.searched import Searched
 from inspection.features.extract import Features
 from inspection.reporting.report import write_report as draw
 from inspection.reporting.run_report import RunReport
@@ -47,6 +48,7 @@ def write_report(
     classifiers: Classifiers,
     feature_maps: FeatureMaps,
     verdict: GateVerdict,
+    searched: Searched | None,
     config: RunConfig,
     folder: str,
     created: str,
@@ -68,6 +70,7 @@ def write_report(
         gain=prepared.gain,
         maps=feature_maps,
         heads=teacher.heads,
+        searched=searched,
         training=student,
         teacher=assessment.teacher,
         student=release.evaluation,

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from inspection.config import StudentConfig, TeacherConfig
 from inspection.errors import ConfigError, UserError
 from inspection.features.backbone import load_backbone
-from inspection.models.registry import start_student
+from inspection.models.registry import Start, start_student
 from inspection.records import Record
 
 ANY_CLASSES = 2
@@ -29,19 +29,21 @@ class Networks(Record):
     student_parameters: int
 
 
-def check_networks(teacher: TeacherConfig, student: StudentConfig, *, seed: int) -> Networks:
-    """Build both as the run will; ConfigError with every name, file, size or hub that stands in the way."""
+def check_networks(
+    teacher: TeacherConfig, student: StudentConfig, *others: StudentConfig, seed: int
+) -> Networks:
+    """Build both as the run will; ConfigError with every name, file, size or hub that stands in the way.
+
+    `others`: students that a search may try.
+    """
     faults: list[str] = []
     with _collected("teacher", faults):
         backbone = load_backbone(teacher, seed=seed)
     with _collected("student", faults):
-        start = start_student(
-            student.architecture,
-            ANY_CLASSES,
-            weights=student.weights,
-            image_size=student.image_size,
-            seed=seed,
-        )
+        start = _started(student, seed)
+    for other in others:
+        with _collected("search", faults):
+            _started(other, seed)
     if faults:
         raise ConfigError(faults)
     return Networks(
@@ -51,6 +53,16 @@ def check_networks(teacher: TeacherConfig, student: StudentConfig, *, seed: int)
         architecture=student.architecture,
         student_weights=start.weights,
         student_parameters=start.student.parameters_count,
+    )
+
+
+def _started(student: StudentConfig, seed: int) -> Start:
+    return start_student(
+        student.architecture,
+        ANY_CLASSES,
+        weights=student.weights,
+        image_size=student.image_size,
+        seed=seed,
     )
 
 

@@ -17,6 +17,7 @@ from inspection.reporting.chapters.proof import certificate, gate
 from inspection.reporting.chapters.provenance import provenance
 from inspection.reporting.chapters.quality import quality
 from inspection.reporting.chapters.quarantine import quarantine
+from inspection.reporting.chapters.search import search
 from inspection.reporting.chapters.speed import speed
 from inspection.reporting.chapters.training import training
 from inspection.reporting.chapters.tuning import tuning
@@ -48,6 +49,7 @@ def render_report(run: RunReport) -> str:
         looked_at(run, pictures),
         speed(run),
         certificate(run),
+        search(run),
         training(run),
         features(run),
         tuning(run),

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from inspection.config import RunConfig
+from inspection.config import RunConfig, StudentConfig
 from inspection.data.index import ImageIndex
 from inspection.evaluation.classifiers import Classifiers
 from inspection.evaluation.explanations import Explanations
@@ -23,6 +23,7 @@ from inspection.evaluation.latency import Latency
 from inspection.evaluation.metrics import Evaluation
 from inspection.evaluation.representation import SelfSupervisionGain
 from inspection.evaluation.representation_maps import FeatureMaps
+from inspection.evaluation.searched import Searched
 
 
 class Check(Protocol):
@@ -260,6 +261,7 @@ class RunReport:
     """What fine-tuning the backbone without labels gained; None where it was not done. `maps` shows it."""
     maps: FeatureMaps | None = None
     heads: Sequence[Head] = ()
+    searched: Searched | None = None
     training: Training | None = None
     teacher: Evaluation | None = None
     student: Evaluation | None = None
@@ -273,3 +275,8 @@ class RunReport:
     command: str = ""
     next_command: str = ""
     stopped: str = ""
+
+    @property
+    def recipe(self) -> StudentConfig:
+        """What the student was trained with: the config's, or what a search found."""
+        return self.searched.recipe if self.searched else self.config.student

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,6 +29,16 @@ class Epoch(Record):
     loss_features: float
     learning_rate: float
     validation: Score
+
+
+Watch = Callable[[Sequence[Epoch], bool], None]
+"""Called at each epoch's end, when all is saved, with the epochs so far and whether training stops by itself.
+
+What it raises ends the training; the checkpoint stays, to go on from."""
+
+
+def unwatched(history: Sequence[Epoch], stopped: bool) -> None:
+    """A `Watch` that lets every training come to its own end."""
 
 
 def predict(

@@ -22,7 +22,7 @@ from inspection.training.checkpoint import (
     restore_optimizer,
     save_checkpoint,
 )
-from inspection.training.epochs import PREDICT_BATCH, Epoch, predict
+from inspection.training.epochs import PREDICT_BATCH, Epoch, Watch, predict, unwatched
 from inspection.training.mishaps import Diverged, say
 from inspection.training.module import Distillation
 from inspection.training.pixels import PixelSource
@@ -75,6 +75,7 @@ class Journal(L.Callback):
         self.advance: Advance = lambda _: None
         self.remarks: list[str] = list(saved.facts.get("remarks", [])) if saved else []
         """What went otherwise than asked, one sentence each."""
+        self.watch: Watch = unwatched
         self._take_up(saved)
 
     def _take_up(self, saved: Checkpoint | None) -> None:
@@ -93,6 +94,8 @@ class Journal(L.Callback):
         if self.saved is None:
             self.saved = self._checkpoint(module, {}, {})
         self.restore(module)
+        if self.progress.history:  # killed between the checkpoint and what the watch said of it
+            self.watch(self.progress.history, self.progress.stopped)
 
     def rewind(self, module: Distillation) -> None:
         """Back to the last checkpoint, or to the beginning."""
@@ -160,6 +163,7 @@ class Journal(L.Callback):
         if now - self.progress.best_epoch >= self.habits.patience:
             self.progress.stopped = trainer.should_stop = True
         self.save(trainer, module)
+        self.watch(self.progress.history, self.progress.stopped)
 
     def _validated(self, module: Distillation) -> Score | None:
         """Of the average on the validation images; null when an answer is no number."""

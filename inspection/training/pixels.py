@@ -83,6 +83,32 @@ def _key(positions: torch.Tensor) -> bytes:
     return positions.numpy().tobytes()
 
 
+class OpenPixels(Protocol):
+    """Makes a source of the images of `paths`; `what` names them beside the progress bar."""
+
+    def __call__(
+        self, paths: Sequence[Path], preprocessing: Preprocessing, *, what: str
+    ) -> PixelSource: ...
+
+
+class SharedPixels:
+    """`open_pixels` for several trainings on the same images: decoded once, and again only for another size."""
+
+    def __init__(self) -> None:
+        self._preprocessing: Preprocessing | None = None
+        self._open: dict[tuple[Path, ...], PixelSource] = {}
+
+    def __call__(
+        self, paths: Sequence[Path], preprocessing: Preprocessing, *, what: str
+    ) -> PixelSource:
+        """The source that was opened before, if all is the same."""
+        if preprocessing != self._preprocessing:
+            self._preprocessing, self._open = preprocessing, {}
+        if (key := tuple(paths)) not in self._open:
+            self._open[key] = open_pixels(paths, preprocessing, what=what)
+        return self._open[key]
+
+
 def open_pixels(
     paths: Sequence[Path],
     preprocessing: Preprocessing,

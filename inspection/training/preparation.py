@@ -14,7 +14,7 @@ from inspection.models.registry import Start, start_student
 from inspection.training.augment import Augmentation
 from inspection.training.checkpoint import Checkpoint, load_checkpoint
 from inspection.training.labels import NO_LABEL, Rows, learnable_classes, rows_of
-from inspection.training.pixels import FromDisk, PixelSource, ReadAhead, open_pixels
+from inspection.training.pixels import FromDisk, OpenPixels, PixelSource, ReadAhead, open_pixels
 from inspection.training.stream import Plan
 from inspection.training.targets import Targets, label_targets, teacher_targets
 
@@ -43,6 +43,7 @@ def prepared(
     seed: int,
     key: str,
     folder: Path,
+    pixels: OpenPixels = open_pixels,
 ) -> Prepared:
     """The student as it starts, its lesson, and where an earlier call of the same `key` left off in `folder`."""
     # Lightning takes seconds to import: only a student that has to learn pays them.
@@ -58,9 +59,9 @@ def prepared(
         image_size=config.image_size,
         seed=seed,
     )
-    plan = Plan(len(train), config.batch_size, seed)
+    plan, cut = Plan(len(train), config.batch_size, seed), preprocessing_of(config)
     lesson = Lesson(
-        pixels=_ahead(_pixels(train, config, "training")),
+        pixels=_ahead(pixels(train.paths, cut, what="training")),
         targets=_targets(train, features, teacher, seed),
         augmentation=_augmentation(config),
         total_steps=plan.steps_per_epoch * config.epochs,
@@ -68,7 +69,7 @@ def prepared(
     )
     every = config.checkpoint_every_steps
     habits = Habits(key, folder, plan.steps_per_epoch, config.patience, every)
-    validation = (_pixels(val, config, "validation"), val.labels)
+    validation = (pixels(val.paths, cut, what="validation"), val.labels)
     resume = load_checkpoint(folder, key)
     journal = Journal(habits, validation, resume)
     module = Distillation(start.student, lesson, config)
@@ -106,10 +107,6 @@ def _augmentation(config: StudentConfig) -> Augmentation:
 def _ahead(source: PixelSource) -> PixelSource:
     """Read before it is needed, unless it lies in memory already."""
     return ReadAhead(source) if isinstance(source, FromDisk) else source
-
-
-def _pixels(rows: Rows, config: StudentConfig, what: str) -> PixelSource:
-    return open_pixels(rows.paths, preprocessing_of(config), what=what)
 
 
 def preprocessing_of(config: StudentConfig) -> Preprocessing:

@@ -27,9 +27,9 @@ from inspection.models.registry import Start
 from inspection.models.student_files import CARD, WEIGHTS, StudentCard, load_student, save_weights
 from inspection.records import Record
 from inspection.training.checkpoint import CHECKPOINT, Checkpoint
-from inspection.training.epochs import Epoch, predict
+from inspection.training.epochs import Epoch, Watch, predict, unwatched
 from inspection.training.labels import learnable_classes
-from inspection.training.pixels import FromDisk
+from inspection.training.pixels import FromDisk, OpenPixels, open_pixels
 from inspection.training.preparation import prepared, preprocessing_of, splits
 from inspection.training.scores import Score
 from inspection.training.strategy import trained_count
@@ -116,10 +116,13 @@ def train_student(
     folder: Path,
     device: str = "auto",
     hardware: HardwareConfig = ALONE,
+    watch: Watch = unwatched,
+    pixels: OpenPixels = open_pixels,
 ) -> StudentResult:
     """Train a student into `folder`, going on from what an earlier, killed call left there.
 
     `features` and `teacher` may be None when nothing is to be distilled: a classifier that learns from labels alone.
+    `watch` may end a training early; `pixels` may know images from an earlier one.
     """
     use_own_cores()
     classes = learnable_classes(index)
@@ -142,8 +145,11 @@ def train_student(
         key=key,
         folder=folder,
     )
-    ready = prepared(index, features, teacher, config, seed=seed, key=key, folder=folder)
+    ready = prepared(
+        index, features, teacher, config, seed=seed, key=key, folder=folder, pixels=pixels
+    )
     start, journal = ready.start, ready.journal
+    journal.watch = watch
     for name in ready.never_seen:
         journal.remark(f"no training image shows '{name}': the student cannot know this class")
     fit(ready.module, ready.plan, journal, place, crew)

@@ -21,6 +21,7 @@ from pipelines.output import Answer, stdout_is_stderr
 from pipelines.settings import Settings, make_store
 
 if TYPE_CHECKING:
+    from inspection.evaluation.searched import Searched
     from pipelines.train import Surroundings
 
 
@@ -82,8 +83,10 @@ def _fly(trip: Flight, config: RunConfig, around: Surroundings, fresh: bool) -> 
     release, verdict = output(run, "release"), output(run, "gate_verdict")
     assessment, enrolment = output(run, "assessment"), output(run, "enrolment")
     gain = output(run, "prepared_teacher").gain
+    searched = output(run, "searched") if config.search else None
     made = {
         "tuned": gain.sentence if gain else "",
+        "recipe": _recipe(searched) if searched else None,
         "report": output(run, "report"),
         "bundle": str(release.folder),
         "digest": release.digest,
@@ -102,6 +105,20 @@ def _fly(trip: Flight, config: RunConfig, around: Surroundings, fresh: bool) -> 
     refused = {} if verdict.passed else {"status": "refused", "sentence": verdict.sentence}
     trip.note(made=made, **refused)
     return made
+
+
+def _recipe(searched: Searched) -> dict[str, Any]:
+    """What a search came to, for the answer and the record."""
+    return {
+        "sentence": searched.sentence,
+        "changes": searched.changes,
+        "found": searched.overrides,
+        "trials": len(searched.trials),
+        "chosen": searched.chosen,
+        "seconds": searched.seconds,
+        "budget_seconds": searched.budget_seconds,
+        "ended": searched.ended,
+    }
 
 
 def source_state(config: RunConfig, store: Store) -> str:
@@ -156,8 +173,10 @@ def _answer(trip: Flight, made: dict[str, Any]) -> Answer:
         else "nothing: the gate refused"
     )
     tuned = [f"Tuned        {made['tuned']}"] if made["tuned"] else []
+    recipe = [f"Recipe       found in {made['recipe']['sentence']}"] if made["recipe"] else []
     lines = [
         *tuned,
+        *recipe,
         f"Teacher      accuracy {teacher['accuracy']:.4f}, macro-F1 {teacher['macro_f1']:.4f}",
         f"Student      accuracy {student['accuracy']:.4f}, macro-F1 {student['macro_f1']:.4f} "
         f"(keeps {made['retention']:.1%} of the teacher's accuracy, {made['macro_f1_retention']:.1%} of its macro-F1)",

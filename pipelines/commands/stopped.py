@@ -18,6 +18,7 @@ FIELDS = {
     "duplicates": "duplicate_report",
     "leaks": "leak_report",
     "features": "features",
+    "searched": "searched",
     "training": "student",
 }
 """Fields of the report, by the artifact that fills them."""

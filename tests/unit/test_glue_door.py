@@ -153,3 +153,39 @@ def test_door__student_starts_from_the_teachers_weights(tmp_path: Path) -> None:
     assert load_config(path, ["teacher.weights=none"], {}).student.weights == "none"
     with pytest.raises(ConfigError, match=r"student.architecture=timm:resnet18"):
         load_config(path, ["student.architecture=plumbnet_s"], {})
+
+
+def test_a_budget_is_short_for_the_searchs_own(config: Path) -> None:
+    variables = {"PLUMBLINE_DATA": "/images"}
+    assert load_config(config, [], variables).search is None
+    for change in ("budget=1h30m", "search.budget=1h30m"):
+        search = load_config(config, [change], variables).search
+        assert search is not None
+        assert search.budget == "1h30m"
+    assert load_config(config, ["budget=5m", "search=null"], variables).search is None
+    again = load_config(config, ["search=null", "budget=5m"], variables).search
+    assert again is not None
+
+
+@pytest.mark.parametrize("budget", ["20", "-5m", "abc", "0s", "", "1.5h", "90 m", "9999999h"])
+def test_a_budget_that_is_no_duration_is_one_sentence(config: Path, budget: str) -> None:
+    (fault,) = faults(config, f"budget={budget}", PLUMBLINE_DATA="/images")
+    assert "search.budget: write a duration of up to 30 days with its units, such as 90s" in fault
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        (["search.trails=3"], "search.trails: unknown key: did you mean 'trials'"),
+        (["search.vary=[epochs]"], "search.vary.0: input should be 'learning_rate'"),
+        (["search.learning_rate=[0.1,0.01]"], "search.learning_rate: give the least and the most"),
+        (["search.learning_rate=[0,0.01]"], "search.learning_rate: give the least and the most"),
+        (
+            ["search.architectures=[plumbnet_m]", "student.weights=w.safetensors"],
+            "search.architectures: 'w.safetensors' holds the weights of one network",
+        ),
+    ],
+)
+def test_a_search_that_cannot_be_is_refused(config: Path, changes: list[str], said: str) -> None:
+    (fault,) = faults(config, *changes, PLUMBLINE_DATA="/images")
+    assert said in fault

@@ -47,7 +47,7 @@ def training(run: RunReport) -> Section | None:
 
 
 def _lead(run: RunReport, found: Training) -> str:
-    student = run.config.student
+    student = run.recipe
     start = "from random weights" if student.weights == "none" else "from given weights, warm"
     words = (
         f"{student.architecture} learned for {count(len(found.history), 'epoch')} {start}; "
