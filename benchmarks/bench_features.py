@@ -33,7 +33,6 @@ import numpy as np
 import torch
 from machine import write_result
 
-from inspection.config import TeacherConfig
 from inspection.data.index import ImageIndex
 from inspection.features.backbone import Backbone, load_backbone, normalised
 from inspection.features.cache import FeatureCache
@@ -47,6 +46,7 @@ from inspection.features.extract import (
 from inspection.features.images import read_batch
 from inspection.features.known import KnownBackbones
 from inspection.features.memory import CPU_MOST
+from inspection.learning_config import TeacherConfig
 from inspection.parallel import in_order
 from inspection.store import Store
 

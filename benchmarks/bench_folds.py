@@ -26,7 +26,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 
 from data_checks.contradictions import quarantine_contradictions
 from data_checks.duplicates import group_duplicates
-from inspection.config import ChecksConfig, DataConfig, SplitConfig, StudentConfig, TeacherConfig
+from inspection.config import ChecksConfig, DataConfig, SplitConfig
 from inspection.data.index import ImageIndex
 from inspection.data.ingest import ingest
 from inspection.data.splits import val_from
@@ -36,6 +36,7 @@ from inspection.evaluation.paired import exact_p, leaning
 from inspection.evaluation.recipes import Answered, Recipe, RecipeCost, answered
 from inspection.evaluation.resampling import draw, interval
 from inspection.features.extract import Features, extract_features
+from inspection.learning_config import StudentConfig, TeacherConfig
 from inspection.store import Store
 from inspection.training.student import predict_student, train_student
 from inspection.training.teacher import train_teacher

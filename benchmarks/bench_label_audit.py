@@ -33,10 +33,11 @@ from data_checks.contradictions import quarantine_contradictions
 from data_checks.duplicates import group_duplicates
 from data_checks.embeddings import Embeddings
 from data_checks.label_audit import judge
-from inspection.config import ChecksConfig, DataConfig, TeacherConfig
+from inspection.config import ChecksConfig, DataConfig
 from inspection.data.index import ImageIndex
 from inspection.data.ingest import ingest
 from inspection.features.extract import extract_features
+from inspection.learning_config import TeacherConfig
 from inspection.store import Store
 
 ROOT = Path(__file__).resolve().parents[1]

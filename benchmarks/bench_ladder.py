@@ -20,8 +20,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from inspection.evaluation.comparison import compare
-from inspection.evaluation.recipes import Recipe, RecipeCost
 from machine import write_result
 
 from data_checks.contradictions import quarantine_contradictions
@@ -32,15 +30,18 @@ from deploy.edge.preprocess import preprocess
 from deploy.edge.spec import Preprocessing
 from deploy.export.onnx_graph import export_onnx
 from deploy.export.side_by_side import teacher_contender
-from inspection.config import ChecksConfig, DataConfig, SplitConfig, StudentConfig, TeacherConfig
+from inspection.config import ChecksConfig, DataConfig, SplitConfig
 from inspection.data.index import ImageIndex
 from inspection.data.ingest import ingest
 from inspection.data.own_split import place
 from inspection.data.test_set import TestSet, freeze
 from inspection.evaluation.answers import evaluate_rows
+from inspection.evaluation.comparison import compare
 from inspection.evaluation.latency import Contender, Latency, Pixels, measure
 from inspection.evaluation.metrics import Evaluation
+from inspection.evaluation.recipes import Recipe, RecipeCost
 from inspection.features.extract import Features, extract_features
+from inspection.learning_config import StudentConfig, TeacherConfig
 from inspection.models.graph import DeployGraph
 from inspection.models.heads import Teacher
 from inspection.models.registry import build_student

@@ -26,17 +26,12 @@ from machine import RESULTS, write_result
 
 from data_checks.contradictions import quarantine_contradictions
 from data_checks.duplicates import group_duplicates
-from inspection.config import (
-    ChecksConfig,
-    DataConfig,
-    SelfSupervisionConfig,
-    SplitConfig,
-    TeacherConfig,
-)
+from inspection.config import ChecksConfig, DataConfig, SplitConfig
 from inspection.data.index import ImageIndex
 from inspection.data.ingest import ingest
 from inspection.data.splits import split
 from inspection.features.extract import extract_features
+from inspection.learning_config import SelfSupervisionConfig, TeacherConfig
 from inspection.store import Store
 from inspection.training.self_supervision import tune_backbone
 from inspection.training.self_supervision_gain import tuned_teacher, tuning_gain

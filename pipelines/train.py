@@ -6,7 +6,8 @@ from zenml import pipeline
 from zenml.config.cache_policy import CachePolicy
 from zenml.enums import ExecutionMode
 
-from inspection.config import RunConfig, Strict
+from inspection.config import RunConfig
+from inspection.strict import Strict
 from materializers.bundle import BundleMaterializer
 from materializers.features import FeaturesMaterializer
 from materializers.image_index import ImageIndexMaterializer

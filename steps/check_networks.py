@@ -6,7 +6,7 @@ from typing import Annotated
 
 from zenml import log_metadata, step
 
-from inspection.config import SearchConfig, StudentConfig, TeacherConfig
+from inspection.learning_config import SearchConfig, StudentConfig, TeacherConfig
 from inspection.models.networks import Networks
 from inspection.models.networks import check_networks as check
 from inspection.training.search_space import networks_to_try

@@ -8,11 +8,11 @@ from typing import Annotated
 from zenml import log_metadata, step
 
 from deploy.export.release import Release
-from inspection.config import StudentConfig, TeacherConfig
 from inspection.data.index import ImageIndex
 from inspection.evaluation.classifiers import Classifiers
 from inspection.evaluation.latency import Latency
 from inspection.features.extract import Features
+from inspection.learning_config import StudentConfig, TeacherConfig
 from inspection.store import Store
 from inspection.training.classifiers import Shipped, feature_classifiers
 from inspection.training.classifiers import compare_classifiers as compare

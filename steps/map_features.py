@@ -7,10 +7,10 @@ from typing import Annotated
 
 from zenml import log_metadata, step
 
-from inspection.config import TeacherConfig
 from inspection.data.index import ImageIndex
 from inspection.evaluation.representation_maps import FeatureMaps
 from inspection.features.extract import Features
+from inspection.learning_config import TeacherConfig
 from inspection.store import Store
 from inspection.training.prepared_teacher import PreparedTeacher
 from inspection.training.tuning_maps import tuning_maps

@@ -8,10 +8,10 @@ from typing import Annotated
 
 from zenml import log_metadata, step
 
-from inspection.config import SearchConfig, StudentConfig
 from inspection.data.index import ImageIndex
 from inspection.evaluation.searched import Searched
 from inspection.features.extract import Features
+from inspection.learning_config import SearchConfig, StudentConfig
 from inspection.store import Store
 from inspection.training.search import search_recipe as search
 from inspection.training.teacher import TeacherResult

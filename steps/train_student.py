@@ -7,9 +7,9 @@ from typing import Annotated
 
 from zenml import log_metadata, step
 
-from inspection.config import HardwareConfig, StudentConfig
 from inspection.data.index import ImageIndex
 from inspection.features.extract import Features
+from inspection.learning_config import HardwareConfig, StudentConfig
 from inspection.store import Store
 from inspection.training.student import StudentResult, student_key
 from inspection.training.student import train_student as train

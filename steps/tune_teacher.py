@@ -9,8 +9,9 @@ from zenml import log_metadata, step
 
 from data_checks.leaks import LeakReport, check_leaks
 from data_checks.results import GateReport
-from inspection.config import SplitConfig, TeacherConfig
+from inspection.config import SplitConfig
 from inspection.data.index import ImageIndex
+from inspection.learning_config import TeacherConfig
 from inspection.store import Store
 from inspection.training.prepared_teacher import PreparedTeacher, prepare_teacher
 

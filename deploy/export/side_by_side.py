@@ -17,10 +17,10 @@ import torch
 from deploy.edge.bundle import load_golden
 from deploy.edge.inspector import Inspector
 from deploy.edge.preprocess import preprocess
-from inspection.config import TeacherConfig
 from inspection.evaluation.latency import Contender, Latency, Pixels, measure
 from inspection.features.backbone import load_backbone
 from inspection.features.extract import teacher_preprocessing
+from inspection.learning_config import TeacherConfig
 from inspection.models.heads import Teacher
 
 

@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from inspection.config import StudentConfig
 from inspection.durations import spoken
+from inspection.learning_config import StudentConfig
 from inspection.records import Record
 
 Setting = bool | int | float | str

@@ -13,12 +13,12 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from inspection.config import TeacherConfig
 from inspection.errors import WeightsError
 from inspection.features.device import multiplies_bfloat16
 from inspection.features.names import timm_name
 from inspection.features.pooling import RECIPES, pooled
 from inspection.features.weights import Blueprint, Network, Triple, create_network
+from inspection.learning_config import TeacherConfig
 from inspection.records import Record
 
 BFLOAT16 = ", bfloat16"

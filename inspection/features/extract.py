@@ -14,7 +14,6 @@ import numpy.typing as npt
 from safetensors.numpy import load_file, save_file
 
 from deploy.edge.files import write_json, written_aside
-from inspection.config import TeacherConfig
 from inspection.data.index import ImageIndex
 from inspection.features.backbone import Backbone, BackboneInfo, load_backbone
 from inspection.features.cache import FeatureCache
@@ -22,6 +21,7 @@ from inspection.features.device import resolve_device, use_own_cores
 from inspection.features.forward import embed_files, teacher_preprocessing
 from inspection.features.known import KnownBackbones
 from inspection.features.on_ray import embed_on_ray
+from inspection.learning_config import TeacherConfig
 from inspection.progress import bar
 from inspection.store import Store
 

@@ -16,9 +16,9 @@ from pathlib import Path
 import torch
 
 from deploy.edge.files import canonical_json, sha256_bytes, sha256_file
-from inspection.config import TeacherConfig
 from inspection.features.backbone import BackboneInfo, recipe_name
 from inspection.features.hub import cached_file
+from inspection.learning_config import TeacherConfig
 from inspection.records import Record
 
 FORM = 1

@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from inspection.config import TeacherConfig
 from inspection.errors import MissingExtra, WeightsError
 from inspection.features.backbone import BackboneInfo, load_backbone
 from inspection.features.forward import Matrix, embed_files
+from inspection.learning_config import TeacherConfig
 
 ROWS = 256
 """Vectors per block that comes back, and paths per block that goes out."""

@@ -6,9 +6,9 @@ import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from inspection.config import StudentConfig, TeacherConfig
 from inspection.errors import ConfigError, UserError
 from inspection.features.backbone import load_backbone
+from inspection.learning_config import StudentConfig, TeacherConfig
 from inspection.models.registry import Start, start_student
 from inspection.records import Record
 

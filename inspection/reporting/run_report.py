@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from inspection.config import RunConfig, StudentConfig
+from inspection.config import RunConfig
 from inspection.data.index import ImageIndex
 from inspection.evaluation.classifiers import Classifiers
 from inspection.evaluation.explanations import Explanations
@@ -24,6 +24,7 @@ from inspection.evaluation.metrics import Evaluation
 from inspection.evaluation.representation import SelfSupervisionGain
 from inspection.evaluation.representation_maps import FeatureMaps
 from inspection.evaluation.searched import Searched
+from inspection.learning_config import StudentConfig
 
 
 class Check(Protocol):

@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from inspection.config import StudentConfig, TeacherConfig
 from inspection.data.index import ImageIndex
 from inspection.evaluation.answers import evaluate_rows
 from inspection.evaluation.classifiers import (
@@ -30,6 +29,7 @@ from inspection.evaluation.metrics import Evaluation
 from inspection.evaluation.recipes import Recipe, measured_cost
 from inspection.features.backbone import load_backbone
 from inspection.features.extract import Features, extract_features
+from inspection.learning_config import StudentConfig, TeacherConfig
 from inspection.models.arithmetic import multiply_accumulates
 from inspection.models.heads import HeadKind, Teacher
 from inspection.models.student_files import load_student

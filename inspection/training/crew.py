@@ -27,10 +27,10 @@ import torch
 from lightning.fabric.plugins.environments.cluster_environment import ClusterEnvironment
 from lightning.pytorch.strategies import DDPStrategy
 
-from inspection.config import HardwareConfig, StudentConfig
 from inspection.data.index import ImageIndex
 from inspection.errors import ConfigError, PlumblineError
 from inspection.features.extract import Features
+from inspection.learning_config import HardwareConfig, StudentConfig
 from inspection.models.heads import Teacher
 from inspection.records import Record
 

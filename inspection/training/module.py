@@ -12,7 +12,7 @@ import lightning as L
 import torch
 from torch import nn
 
-from inspection.config import StudentConfig
+from inspection.learning_config import StudentConfig
 from inspection.losses.distillation import (
     DistillationLoss,
     ImageWeights,

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from deploy.edge.spec import Preprocessing
-from inspection.config import StudentConfig
 from inspection.data.index import ImageIndex
 from inspection.features.extract import Features
+from inspection.learning_config import StudentConfig
 from inspection.models.heads import Teacher
 from inspection.models.registry import Start, start_student
 from inspection.training.augment import Augmentation

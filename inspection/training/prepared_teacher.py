@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from inspection.config import TeacherConfig
 from inspection.data.index import ImageIndex
 from inspection.evaluation.representation import SelfSupervisionGain
 from inspection.features.extract import extract_features
+from inspection.learning_config import TeacherConfig
 from inspection.records import Record
 from inspection.store import Store
 from inspection.training.self_supervision import TunedBackbone, tune_backbone, tuning_key

@@ -17,11 +17,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from deploy.edge.files import canonical_json, sha256_bytes, write_json
-from inspection.config import SearchConfig, StudentConfig
 from inspection.data.index import ImageIndex
 from inspection.durations import seconds_of, spoken
 from inspection.evaluation.searched import Searched, Trial, choose, in_words, rank_of
 from inspection.features.extract import Features
+from inspection.learning_config import SearchConfig, StudentConfig
 from inspection.models.heads import Teacher
 from inspection.store import Store
 from inspection.training.pixels import SharedPixels

@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
 
-from inspection.config import SearchConfig, StudentConfig
 from inspection.evaluation.searched import Setting
+from inspection.learning_config import SearchConfig, StudentConfig
 
 Settings = dict[str, Setting]
 DIGITS = 2

@@ -18,11 +18,11 @@ from safetensors.torch import save_file
 
 from deploy.edge.files import canonical_json, sha256_bytes, sha256_file, written_aside
 from deploy.edge.spec import Preprocessing
-from inspection.config import SelfSupervisionConfig, TeacherConfig
 from inspection.data.index import ImageIndex
 from inspection.errors import DataError, Refused
 from inspection.features.device import resolve_device, use_own_cores
 from inspection.features.weights import Network, packed
+from inspection.learning_config import SelfSupervisionConfig, TeacherConfig
 from inspection.records import Record
 from inspection.training.checkpoint import CHECKPOINT, Tensors, load_checkpoint
 from inspection.training.pixels import open_pixels

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import torch
 from torch.nn import functional
 
-from inspection.config import SelfSupervisionConfig
 from inspection.features.weights import Triple
+from inspection.learning_config import SelfSupervisionConfig
 from inspection.training.augment import Augmentation, augment, to_network
 
 ASPECT = math.log(4 / 3)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from inspection.config import TeacherConfig
 from inspection.data.index import ImageIndex
 from inspection.evaluation.representation import (
     SelfSupervisionGain,
@@ -10,6 +9,7 @@ from inspection.evaluation.representation import (
     representation_gain,
 )
 from inspection.features.extract import Features
+from inspection.learning_config import TeacherConfig
 from inspection.training.labels import rows_of
 from inspection.training.self_supervision import TunedBackbone
 

@@ -16,7 +16,7 @@ import numpy.typing as npt
 import torch
 from torch.nn import functional
 
-from inspection.config import SelfSupervisionConfig
+from inspection.learning_config import SelfSupervisionConfig
 from inspection.records import Record
 
 

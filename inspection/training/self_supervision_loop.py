@@ -13,8 +13,8 @@ from lightly.models.utils import update_momentum
 from lightly.utils.scheduler import cosine_schedule
 from torch import nn
 
-from inspection.config import SelfSupervisionConfig
 from inspection.errors import Refused
+from inspection.learning_config import SelfSupervisionConfig
 from inspection.losses.self_supervision import PatchOutputs, SelfDistillationLoss
 from inspection.progress import Advance, bar
 from inspection.training.augment import generator_for

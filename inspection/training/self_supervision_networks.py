@@ -15,10 +15,10 @@ import torch
 from lightly.models.modules.heads import DINOProjectionHead
 from torch import nn
 
-from inspection.config import SelfSupervisionConfig, TeacherConfig
 from inspection.errors import ConfigError
 from inspection.features.backbone import embedding_size
 from inspection.features.weights import Blueprint, Network, create_network
+from inspection.learning_config import SelfSupervisionConfig, TeacherConfig
 from inspection.models.stages import network_stages
 
 NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)

@@ -12,8 +12,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from inspection.config import StudentConfig
 from inspection.errors import ConfigError
+from inspection.learning_config import StudentConfig
 from inspection.models.stages import student_stages
 from inspection.models.student import Student
 

@@ -16,12 +16,12 @@ import numpy.typing as npt
 import torch
 
 from deploy.edge.files import canonical_json, sha256_bytes, sha256_file
-from inspection.config import HardwareConfig, StudentConfig
 from inspection.data.index import ImageIndex
 from inspection.data.unlabelled import check_there
 from inspection.errors import ConfigError, DataError
 from inspection.features.device import resolve_device, use_own_cores
 from inspection.features.extract import Features
+from inspection.learning_config import HardwareConfig, StudentConfig
 from inspection.models.heads import Teacher
 from inspection.models.registry import Start
 from inspection.models.student_files import CARD, WEIGHTS, StudentCard, load_student, save_weights

@@ -14,10 +14,10 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.model_selection import StratifiedGroupKFold
 
-from inspection.config import TeacherConfig
 from inspection.data.index import ImageIndex
 from inspection.features.device import use_own_cores
 from inspection.features.extract import Features
+from inspection.learning_config import TeacherConfig
 from inspection.models.heads import Head, HeadKind, Matrix, Teacher
 from inspection.progress import bar
 from inspection.records import Record

@@ -6,11 +6,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from inspection.config import StudentConfig
 from inspection.data.index import ImageIndex
 from inspection.errors import ConfigError, WeightsError
 from inspection.evaluation.searched import State, Trial, Validated
 from inspection.features.extract import Features
+from inspection.learning_config import StudentConfig
 from inspection.models.heads import Teacher
 from inspection.store import Store
 from inspection.training.epochs import Epoch

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from inspection.config import TeacherConfig
 from inspection.data.index import ImageIndex
 from inspection.evaluation.neighbour_map import neighbour_map
 from inspection.evaluation.representation_maps import FeatureMaps, Pairs, pca_maps
 from inspection.features.extract import Features, extract_features
+from inspection.learning_config import TeacherConfig
 from inspection.store import Store
 from inspection.training.labels import rows_of
 from inspection.training.prepared_teacher import PreparedTeacher

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import torch
 
-from inspection.config import StudentConfig
 from inspection.data.index import ImageIndex
 from inspection.features.device import use_own_cores
 from inspection.features.extract import Features
+from inspection.learning_config import StudentConfig
 from inspection.models.heads import Teacher
 from inspection.training.crew import INDEX, JOB, MEMORY_FULL, Job, ready, seat_of
 from inspection.training.fit import take_part

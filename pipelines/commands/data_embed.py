@@ -35,9 +35,9 @@ def embed(
         raise MissingExtra("pipeline", "plumbline data embed")
     from pydantic import ValidationError
 
-    from inspection.config import TeacherConfig
     from inspection.data.index import ImageIndex
     from inspection.features.extract import extract_features
+    from inspection.learning_config import TeacherConfig
 
     try:
         config = TeacherConfig.model_validate(teacher)

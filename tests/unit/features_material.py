@@ -8,8 +8,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from inspection.config import TeacherConfig
 from inspection.data.index import ImageIndex
+from inspection.learning_config import TeacherConfig
 
 CONFIG = TeacherConfig(backbone="test_resnet", image_size=32, batch_size=4)
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from inspection.config import StudentConfig, TeacherConfig
 from inspection.data.index import ImageIndex
 from inspection.features.extract import Features, extract_features
+from inspection.learning_config import StudentConfig, TeacherConfig
 from inspection.models.heads import Teacher
 from inspection.store import Store
 from inspection.training.student import StudentResult, train_student
@@ -26,7 +26,7 @@ CONFIG = StudentConfig(
 CHILD = """
 import os, signal, sys
 from pathlib import Path
-from inspection.config import StudentConfig
+from inspection.learning_config import StudentConfig
 from inspection.data.index import ImageIndex
 from inspection.features.extract import Features
 from inspection.models.heads import Teacher

@@ -22,7 +22,7 @@ from data_checks.leaks import LeakExample, LeakReport, leak_report
 from data_checks.results import CheckResult, GateReport
 from deploy.edge.spec import Preprocessing
 from deploy.export.certificate import PENDING, Certificate, CertificateRow, Measured
-from inspection.config import DataConfig, GateConfig, RunConfig, StudentConfig, SyntheticConfig
+from inspection.config import DataConfig, GateConfig, RunConfig, SyntheticConfig
 from inspection.data import surfaces
 from inspection.data.index import ImageIndex
 from inspection.data.ingest import ingest
@@ -38,6 +38,7 @@ from inspection.evaluation.explanations import (
 from inspection.evaluation.gate import gate
 from inspection.evaluation.latency import Latency
 from inspection.evaluation.metrics import Evaluation, evaluate
+from inspection.learning_config import StudentConfig
 from inspection.reporting.run_report import RunReport
 from inspection.store import Store
 from tests.unit.classifier_material import classifiers_of, tuned_material

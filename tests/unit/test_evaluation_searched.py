@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from inspection.config import StudentConfig
 from inspection.durations import seconds_of, spoken
 from inspection.evaluation.searched import Searched, State, Trial, Validated, choose
+from inspection.learning_config import StudentConfig
 
 ASKED = StudentConfig(learning_rate=0.003)
 

@@ -28,11 +28,11 @@ from deploy.export.onnx_graph import export_onnx
 from deploy.export.release import Release, export_bundle
 from deploy.export.side_by_side import measure_side_by_side
 from deploy.export.torch_engine import TorchEngine
-from inspection.config import TeacherConfig
 from inspection.data.index import ImageIndex
 from inspection.errors import ParityError
 from inspection.evaluation.answers import evaluate_bundle
 from inspection.features.backbone import load_backbone
+from inspection.learning_config import TeacherConfig
 from inspection.models.heads import Head, Teacher
 from inspection.store import Store
 from tests.unit.colour_material import CLASSES, SIZE, ColourGraph, painted, spec

@@ -12,7 +12,6 @@ import torch
 from pydantic import ValidationError
 from safetensors.torch import save_file
 
-from inspection.config import TeacherConfig
 from inspection.errors import WeightsError
 from inspection.features.backbone import (
     BFLOAT16,
@@ -26,6 +25,7 @@ from inspection.features.cache import FeatureCache
 from inspection.features.extract import _recipe
 from inspection.features.names import PLAIN, check_name, licence_of_release, timm_name
 from inspection.features.weights import Blueprint, create_network, fit_positions, read_safetensors
+from inspection.learning_config import TeacherConfig
 
 pytestmark = pytest.mark.training
 

@@ -10,9 +10,9 @@ import cv2
 import numpy as np
 import pytest
 
-from inspection.config import TeacherConfig
 from inspection.data.index import ImageIndex
 from inspection.features.extract import Features, extract_features
+from inspection.learning_config import TeacherConfig
 from inspection.store import Store
 from tests.unit.checks_material import surface
 

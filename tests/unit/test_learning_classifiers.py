@@ -10,13 +10,13 @@ import pytest
 import torch
 from torch import nn
 
-from inspection.config import SelfSupervisionConfig, StudentConfig, TeacherConfig
 from inspection.evaluation.answers import evaluate_rows
 from inspection.evaluation.calibration import softmax
 from inspection.evaluation.classifiers import ALONE, DISTILLED, MLP, PROBE, TUNED_MLP, TUNED_PROBE
 from inspection.evaluation.latency import Latency
 from inspection.features.backbone import load_backbone
 from inspection.features.extract import Features, extract_features
+from inspection.learning_config import SelfSupervisionConfig, StudentConfig, TeacherConfig
 from inspection.models.arithmetic import multiply_accumulates
 from inspection.store import Store
 from inspection.training.classifiers import (

@@ -14,10 +14,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from inspection.config import HardwareConfig, StudentConfig
 from inspection.data.index import ImageIndex
 from inspection.errors import PlumblineError
 from inspection.features.extract import Features
+from inspection.learning_config import HardwareConfig, StudentConfig
 from inspection.models.heads import Teacher
 from inspection.training.checkpoint import CHECKPOINT
 from inspection.training.crew import MEMORY_FULL, Crew, Job
@@ -42,7 +42,7 @@ CONFIG = StudentConfig(
 CHILD = """
 import sys
 from pathlib import Path
-from inspection.config import HardwareConfig, StudentConfig
+from inspection.learning_config import HardwareConfig, StudentConfig
 from inspection.data.index import ImageIndex
 from inspection.features.extract import Features
 from inspection.models.heads import Teacher

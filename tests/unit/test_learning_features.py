@@ -13,12 +13,12 @@ import torch
 from deploy.edge.errors import ImageError
 from deploy.edge.preprocess import preprocess
 from deploy.edge.spec import Preprocessing
-from inspection.config import TeacherConfig
 from inspection.data.index import ImageIndex
 from inspection.errors import UserError, WeightsError
 from inspection.features.backbone import BackboneInfo, load_backbone
 from inspection.features.device import resolve_device
 from inspection.features.extract import Features, extract_features
+from inspection.learning_config import TeacherConfig
 from inspection.store import Store
 
 pytestmark = pytest.mark.training

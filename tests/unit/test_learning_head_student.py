@@ -8,10 +8,10 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from inspection.config import TeacherConfig
 from inspection.data.index import ImageIndex
 from inspection.features.backbone import BackboneInfo
 from inspection.features.extract import Features
+from inspection.learning_config import TeacherConfig
 from inspection.models.heads import Teacher
 from inspection.training.head_student import distil_head
 from inspection.training.teacher import train_teacher

@@ -11,11 +11,11 @@ import torch
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import balanced_accuracy_score, f1_score
 
-from inspection.config import TeacherConfig
 from inspection.data.index import ImageIndex
 from inspection.errors import DataError
 from inspection.features.backbone import BackboneInfo
 from inspection.features.extract import Features
+from inspection.learning_config import TeacherConfig
 from inspection.models.heads import Head, Teacher
 from inspection.training.heads import L2_STRENGTHS, SETTINGS, Examples, head_path
 from inspection.training.labels import rows_of

@@ -9,10 +9,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from inspection.config import StudentConfig, TeacherConfig
 from inspection.data.index import ImageIndex
 from inspection.errors import ConfigError, DataError
 from inspection.features.extract import Features, extract_features
+from inspection.learning_config import StudentConfig, TeacherConfig
 from inspection.models.heads import Teacher
 from inspection.store import Store
 from inspection.training import module

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from inspection.config import SelfSupervisionConfig, TeacherConfig
 from inspection.data.index import ImageIndex
 from inspection.features.extract import extract_features
+from inspection.learning_config import SelfSupervisionConfig, TeacherConfig
 from inspection.store import Store
 from inspection.training.prepared_teacher import PreparedTeacher, prepare_teacher
 from tests.unit.learning_material import surfaces

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from inspection.config import StudentConfig
 from inspection.errors import ConfigError
+from inspection.learning_config import StudentConfig
 from inspection.recipes import RECIPES
 from inspection.training.student import student_key
 from pipelines.commands.recipes import list_recipes

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import load_file
 
-from inspection.config import StudentConfig
+from inspection.learning_config import StudentConfig
 from inspection.training.checkpoint import CHECKPOINT
 from inspection.training.rates import DROP, MARGIN, PATIENCE, WARM_UP, climb, cosine, plateau
 from tests.unit.learning_material import CONFIG, killed_at, taught, trained

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 import torch
 
-from inspection.config import SearchConfig, StudentConfig
 from inspection.data.index import ImageIndex
 from inspection.errors import DataError
 from inspection.evaluation.searched import Searched
 from inspection.features.extract import Features
+from inspection.learning_config import SearchConfig, StudentConfig
 from inspection.models.heads import Teacher
 from inspection.store import Store
 from inspection.training import module

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from inspection.config import SearchConfig, StudentConfig
 from inspection.errors import ConfigError
 from inspection.evaluation.searched import State, Trial, Validated
+from inspection.learning_config import SearchConfig, StudentConfig
 from inspection.models.networks import check_networks
 from inspection.training.proposals import Proposal, propose
 from inspection.training.search_space import (
@@ -180,7 +180,7 @@ def test_failed_trials_are_no_yardstick() -> None:
 
 @pytest.mark.training
 def test_a_misspelt_network_of_the_search_is_told_before_the_first_image() -> None:
-    from inspection.config import TeacherConfig
+    from inspection.learning_config import TeacherConfig
 
     search = SearchConfig(architectures=("plumnet_m",))
     small = PLAIN.model_copy(update={"image_size": 32})

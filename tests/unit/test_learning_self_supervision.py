@@ -16,11 +16,11 @@ import torch
 from safetensors.torch import load_file
 
 from deploy.edge.errors import ImageError
-from inspection.config import SelfSupervisionConfig, TeacherConfig
 from inspection.data.index import ImageIndex
 from inspection.errors import ConfigError, DataError, Refused, WeightsError
 from inspection.features.backbone import load_backbone
 from inspection.features.extract import extract_features
+from inspection.learning_config import SelfSupervisionConfig, TeacherConfig
 from inspection.store import Store
 from inspection.training.checkpoint import CHECKPOINT
 from inspection.training.self_supervision import (
@@ -53,7 +53,7 @@ STEPS = 2  # per epoch: 24 training images
 CHILD = """
 import os, signal, sys
 from pathlib import Path
-from inspection.config import SelfSupervisionConfig, TeacherConfig
+from inspection.learning_config import SelfSupervisionConfig, TeacherConfig
 from inspection.data.index import ImageIndex
 from inspection.training import self_supervision_loop as loop
 from inspection.training.self_supervision import tune_backbone

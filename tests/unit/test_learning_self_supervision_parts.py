@@ -9,7 +9,8 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from inspection.config import RunConfig, SelfSupervisionConfig, TeacherConfig
+from inspection.config import RunConfig
+from inspection.learning_config import SelfSupervisionConfig, TeacherConfig
 from inspection.losses.self_supervision import PatchOutputs, SelfDistillationLoss
 from inspection.training.augment import Augmentation, generator_for
 from inspection.training.self_supervision_crops import Crop, Views, cut, mask_blocks, show

@@ -9,11 +9,11 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from inspection.config import StudentConfig
 from inspection.data.index import ImageIndex
 from inspection.errors import ConfigError, DataError
 from inspection.features.backbone import BackboneInfo
 from inspection.features.extract import Features
+from inspection.learning_config import StudentConfig
 from inspection.models.heads import Head, Teacher
 from inspection.models.student_files import load_student
 from inspection.training.labels import NO_LABEL, rows_of

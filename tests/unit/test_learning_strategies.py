@@ -9,8 +9,8 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
-from inspection.config import StudentConfig
 from inspection.errors import ConfigError
+from inspection.learning_config import StudentConfig
 from inspection.models.registry import build_student
 from inspection.models.stages import student_stages
 from inspection.training.checkpoint import Tensors

@@ -8,8 +8,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from inspection.config import StudentConfig, TeacherConfig
 from inspection.errors import ConfigError
+from inspection.learning_config import StudentConfig, TeacherConfig
 from inspection.models.networks import check_networks
 
 pytestmark = pytest.mark.training

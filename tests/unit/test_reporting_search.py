@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from inspection.config import StudentConfig
 from inspection.evaluation.searched import Searched, State, Trial, Validated
+from inspection.learning_config import StudentConfig
 from inspection.reporting.chapters.search import search
 from inspection.reporting.chapters.training import training
 from inspection.reporting.report import render_report

@@ -13,10 +13,11 @@ from data_checks.contradictions import quarantine_contradictions
 from data_checks.duplicates import group_duplicates
 from data_checks.expectations import validate_index
 from data_checks.leaks import LeakReport, leak_report
-from inspection.config import ChecksConfig, DataConfig, SplitConfig, TeacherConfig
+from inspection.config import ChecksConfig, DataConfig, SplitConfig
 from inspection.data.index import ImageIndex
 from inspection.data.ingest import ingest
 from inspection.data.own_split import place
+from inspection.learning_config import TeacherConfig
 from inspection.store import Store
 from tests.unit.learning_material import CLASSES, drawn
 
