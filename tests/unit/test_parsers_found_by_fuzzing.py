@@ -7,8 +7,10 @@ import io
 import json
 import os
 import struct
+import time
 import zipfile
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +115,16 @@ def test_manifest__path_that_no_disk_holds_is_not_repeated_in_full(
     save(tmp_path / "a.png", picture(1))
     (tmp_path / "list.csv").write_text(f"path,label\n{path},x\na.png,y\n")
     assert sentences("manifest", tmp_path)[path][0] in ("unreadable", "missing")
+
+
+@pytest.mark.parametrize("header", ["," * 200_000 + "path", "path" + "," * 200_000])
+def test_manifest__csv_of_endless_columns(header: str, tmp_path: Path) -> None:
+    LAYOUTS["manifest"](tmp_path)
+    (tmp_path / "manifest.csv").write_text(f"{header}\nx\n")
+    started = time.process_time()
+    with suppress(DataError):
+        index_of("manifest", tmp_path)
+    assert time.process_time() - started < 2.5  # quadratic, it took a minute
 
 
 def test_manifest__parquet_of_endless_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

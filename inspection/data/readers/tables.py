@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -120,9 +121,9 @@ def _lines(path: Path, reader: Any) -> Iterator[tuple[int, list[str]]]:
 
 
 def _checked_columns(path: Path, cells: list[str]) -> tuple[str, ...]:
-    while cells and not cells[-1]:
-        cells = cells[:-1]
-    if twice := sorted({name for name in cells if cells.count(name) > 1}):
+    named = [place for place, name in enumerate(cells, start=1) if name]
+    cells = cells[: named[-1] if named else 0]
+    if twice := sorted(name for name, times in Counter(cells).items() if times > 1):
         raise file_fault(path, 1, f"column {shown(twice[0])} is there twice; rename one")
     return tuple(cells)
 
