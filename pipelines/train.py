@@ -124,7 +124,7 @@ def train(config: RunConfig, around: Surroundings) -> None:
         slow,
         fast,
         c.teacher,
-        c.student,
+        recipe,
         *learning,
     )
     verdict = gate_model(release, index, c.gate, c.name, megapixels, store)

@@ -19,11 +19,12 @@ from inspection.records import Record
 
 PROBE = "linear probe on frozen features"
 MLP = "MLP on frozen features"
+SMALL_HEAD = "small head distilled from the MLP"
 TUNED_PROBE = "linear probe on tuned features"
 TUNED_MLP = "MLP on tuned features"
 DISTILLED = "distilled student"
 ALONE = "student without teacher"
-ORDER = (PROBE, MLP, TUNED_PROBE, TUNED_MLP, DISTILLED, ALONE)
+ORDER = (PROBE, MLP, SMALL_HEAD, TUNED_PROBE, TUNED_MLP, DISTILLED, ALONE)
 """Of the rows: what reads features first, what ships last."""
 
 

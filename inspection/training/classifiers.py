@@ -1,4 +1,4 @@
-"""A run's classifiers, fitted where they are missing: probe and MLP on frozen features, probe on tuned ones, student.
+"""A run's classifiers, fitted where they are missing: heads on frozen features, a probe on tuned ones, the student.
 
 Heads that the teacher's training tried already are taken from there. Features from before tuning come out of the
 store's cache, where tuning put them.
@@ -17,6 +17,7 @@ from inspection.evaluation.classifiers import (
     DISTILLED,
     MLP,
     PROBE,
+    SMALL_HEAD,
     TUNED_MLP,
     TUNED_PROBE,
     Classifiers,
@@ -34,6 +35,7 @@ from inspection.models.arithmetic import multiply_accumulates
 from inspection.models.heads import HeadKind, Teacher
 from inspection.models.student_files import load_student
 from inspection.store import Store
+from inspection.training.head_student import distil_head
 from inspection.training.prepared_teacher import PreparedTeacher
 from inspection.training.student import StudentResult
 from inspection.training.teacher import TeacherResult, train_teacher
@@ -117,11 +119,12 @@ def compare_classifiers(
 def _frozen(
     index: ImageIndex, features: Features, result: TeacherResult, config: TeacherConfig, seed: int
 ) -> tuple[FeatureClassifier, ...]:
-    kinds: tuple[tuple[str, HeadKind], ...] = ((PROBE, "linear"), (MLP, "mlp"))
-    return tuple(
-        FeatureClassifier(name, _of_kind(kind, index, features, result, config, seed), features)
-        for name, kind in kinds
+    probe, mlp = (
+        _of_kind(kind, index, features, result, config, seed) for kind in ("linear", "mlp")
     )
+    small = distil_head(index, features, mlp, seed=seed)
+    named = ((PROBE, probe), (MLP, mlp), (SMALL_HEAD, small))
+    return tuple(FeatureClassifier(name, teacher, features) for name, teacher in named)
 
 
 def _of_kind(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from inspection.evaluation.classifiers import DISTILLED, MLP, PROBE, TUNED_PROBE
+from inspection.evaluation.classifiers import DISTILLED, MLP, PROBE, SMALL_HEAD, TUNED_PROBE
 from tests.cli_line import Line
 from tests.severstal_folder import severstal
 
@@ -44,6 +44,6 @@ def test_run_lengths_become_patches_a_tuned_teacher_and_a_student(tmp_path: Path
     assert "points" in answer["tuned"]
     assert answer["tuned"] in page
     assert "scratch" in page
-    for name in (PROBE, MLP, TUNED_PROBE, DISTILLED):
+    for name in (PROBE, MLP, SMALL_HEAD, TUNED_PROBE, DISTILLED):
         assert f"<strong>{name}</strong>" in page
     assert "Features before and after tuning" in page

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from inspection.evaluation.classifiers import DISTILLED, MLP, PROBE
+from inspection.evaluation.classifiers import DISTILLED, MLP, PROBE, SMALL_HEAD
 from tests.cli_line import EDGE, Line
 
 pytestmark = [pytest.mark.zenml, pytest.mark.training]
@@ -126,7 +126,7 @@ def test_the_report_shows_what_the_student_looked_at(first: dict[str, Any]) -> N
 def test_the_report_holds_the_student_against_heads_on_features(first: dict[str, Any]) -> None:
     chapter = Path(first["report"]).read_text().partition('id="classifiers"')[2]
     chapter = chapter.partition("</section>")[0]
-    for name in (PROBE, MLP, DISTILLED):
+    for name in (PROBE, MLP, SMALL_HEAD, DISTILLED):
         assert chapter.count(f"<strong>{name}</strong>") == 2  # quality and cost
     assert "a linear probe on tuned features is left out" in chapter
 

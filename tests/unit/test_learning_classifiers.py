@@ -12,7 +12,15 @@ from torch import nn
 
 from inspection.evaluation.answers import evaluate_rows
 from inspection.evaluation.calibration import softmax
-from inspection.evaluation.classifiers import ALONE, DISTILLED, MLP, PROBE, TUNED_MLP, TUNED_PROBE
+from inspection.evaluation.classifiers import (
+    ALONE,
+    DISTILLED,
+    MLP,
+    PROBE,
+    SMALL_HEAD,
+    TUNED_MLP,
+    TUNED_PROBE,
+)
 from inspection.evaluation.latency import Latency
 from inspection.features.backbone import load_backbone
 from inspection.features.extract import Features, extract_features
@@ -99,13 +107,13 @@ def shipped(made: Made, tmp_path_factory: pytest.TempPathFactory) -> Shipped:
     return Shipped(student, STUDENT, found, FAST, SLOW)
 
 
-def test_three_without_tuning_each_costed_whole(made: Made, shipped: Shipped) -> None:
+def test_all_without_tuning_each_costed_whole(made: Made, shipped: Shipped) -> None:
     heads = made.classifiers()
     found = compare_classifiers(
         made.index, heads, made.result.teacher, made.prepared.config, shipped, seed=1
     )
     rows = {recipe.name: recipe for recipe in found.recipes}
-    assert list(rows) == [PROBE, MLP, DISTILLED]
+    assert list(rows) == [PROBE, MLP, SMALL_HEAD, DISTILLED]
     backbone = load_backbone(TEACHER, seed=1)
     own = sum(parameter.numel() for parameter in backbone.module.parameters())
     for head in heads:
@@ -174,7 +182,7 @@ def test_tuned_features_are_read_beside_the_frozen_ones(made: Made, tuned: Made)
     every = {each.head.kind: each for each in (tuned.result.teacher, *tuned.result.others)}
     taught = TeacherResult(every["mlp"], tuned.result.heads, (every["linear"],))
     found = {each.name: each for each in tuned.classifiers(taught)}
-    assert list(found) == [PROBE, MLP, TUNED_PROBE, TUNED_MLP]
+    assert list(found) == [PROBE, MLP, SMALL_HEAD, TUNED_PROBE, TUNED_MLP]
     before, after = found[PROBE], found[TUNED_PROBE]
     assert before.features.backbone.weights_digest == made.features.backbone.weights_digest
     assert after.features is tuned.features
