@@ -18,6 +18,7 @@ import numpy.typing as npt
 Mask = npt.NDArray[np.bool_]
 Points = tuple[tuple[float, float], ...]
 
+HUGE = 10**15
 BEYOND = 1.0
 """Pixels that an outline may reach over the edge: tools draw on pixel centres or on corners."""
 
@@ -110,14 +111,15 @@ class Runs:
         """Its pixels; ShapeError when a run is empty, negative, or ends behind the image, or the counts before it."""
         if self.total not in (None, height * width):
             raise ShapeError(
-                "runs_size", f"{self.label}: runs of {self.total} pixels for {width} x {height}"
+                "runs_size",
+                f"{self.label}: runs of {_told(self.total)} pixels for {width} x {height}",
             )
         flat = np.zeros(height * width, bool)
         for start, length in zip(self.starts, self.lengths, strict=True):
             if start < 0 or length <= 0 or start + length > flat.size:
+                run = f"run of {_told(length)} from pixel {_told(start)}"
                 raise ShapeError(
-                    "runs_out_of_bounds",
-                    f"{self.label}: run of {length} from pixel {start} leaves the {width} x {height} image",
+                    "runs_out_of_bounds", f"{self.label}: {run} leaves the {width} x {height} image"
                 )
             flat[start : start + length] = True
         return _filled(Region.of(self.label, flat.reshape((height, width), order="F")))
@@ -168,3 +170,8 @@ def boxes_of(
         if area >= min_area and min(w, h) >= min_side
     ]
     return sorted(kept, key=lambda box: (box[1], box[0]))
+
+
+def _told(number: int | None) -> str:
+    """Annotations may state numbers of thousands of digits."""
+    return str(number) if number is None or abs(number) < HUGE else "far too many"

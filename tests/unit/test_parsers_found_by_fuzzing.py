@@ -14,6 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -115,6 +116,18 @@ def test_manifest__path_that_no_disk_holds_is_not_repeated_in_full(
     save(tmp_path / "a.png", picture(1))
     (tmp_path / "list.csv").write_text(f"path,label\n{path},x\na.png,y\n")
     assert sentences("manifest", tmp_path)[path][0] in ("unreadable", "missing")
+
+
+@pytest.mark.parametrize("counts", [[10**4000, 1], [1, 10**4000], [10**4000, 10**4000]])
+def test_manifest__regions_of_endless_runs(counts: list[int], tmp_path: Path) -> None:
+    LAYOUTS["manifest"](tmp_path)
+    path = tmp_path / "manifest.csv"
+    table = pd.read_csv(path)
+    table["regions"] = json.dumps([{"label": "crack", "counts": counts}])
+    table.to_csv(path, index=False)
+    said = dict(sentences("manifest", tmp_path).values())
+    assert set(said) == {"runs_size"}
+    assert "far too many pixels" in said["runs_size"]
 
 
 @pytest.mark.parametrize("header", ["," * 200_000 + "path", "path" + "," * 200_000])
