@@ -210,7 +210,7 @@ def _expand(
         return [item for item, _ in items], _joined(items)
     if not isinstance(value, str):
         return value, []
-    unset = [name for name in VARIABLE.findall(value) if not variables.get(name)]
+    unset = [one_line(name) for name in VARIABLE.findall(value) if not variables.get(name)]
     key = one_line(".".join(where))
     faults = [
         f"{key}: ${{{name}}} is not set; export {name}=… (or put it in .env), or give {key}=…"
