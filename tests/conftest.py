@@ -26,6 +26,9 @@ os.environ.update(
         "HF_HUB_OFFLINE": "1",
     }
 )
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # Two workers with two threads each on two cores wait for one another, minutes for what takes seconds.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 for _name in [name for name in os.environ if name.startswith("PLUMBLINE_")]:
     if _name != "PLUMBLINE_TEST_ASSETS":
         del os.environ[_name]
