@@ -126,7 +126,7 @@ def test_a_set_frozen_before_these_keys_existed_is_still_found() -> None:
     config = RunConfig.model_validate(base)
     store = Store(Path("store"))
     found = test_set_path(store, config)
-    assert found.name == "line-2d6f4d0b9f59.json"  # as the first release that froze sets named it
+    assert found.name == "line-2d6f4d0b9f59.json"  # its name from then
     joined = RunConfig.model_validate({**base, "split": {"symmetries": True}})
     assert test_set_path(store, joined) != found
 
