@@ -156,7 +156,7 @@ def _bad_pattern(pattern: str, told: str) -> str | None:
     try:
         groups = re.compile(pattern).groups
     except re.error as error:
-        return f"not a regular expression ({error})"
+        return f"not a regular expression ({one_line(error)})"
     return None if groups == 1 else f"needs exactly one (group) for the {told}, has {groups}"
 
 

@@ -15,6 +15,7 @@ from inspection.features.extract import Features, extract_features
 from inspection.learning_config import StudentConfig, TeacherConfig
 from inspection.models.heads import Teacher
 from inspection.store import Store
+from inspection.training.pixels import OpenPixels, open_pixels
 from inspection.training.student import StudentResult, train_student
 from inspection.training.teacher import train_teacher
 
@@ -90,11 +91,17 @@ def taught(home: Path, count: int = 48) -> Path:
 
 
 def trained(
-    home: Path, folder: Path, config: StudentConfig = CONFIG, seed: int = 3
+    home: Path,
+    folder: Path,
+    config: StudentConfig = CONFIG,
+    seed: int = 3,
+    pixels: OpenPixels = open_pixels,
 ) -> StudentResult:
     index = ImageIndex.load(home / "index.parquet")
     features, teacher = Features.load(home), Teacher.load(home)
-    return train_student(index, features, teacher, config, seed=seed, folder=folder, device="cpu")
+    return train_student(
+        index, features, teacher, config, seed=seed, folder=folder, device="cpu", pixels=pixels
+    )
 
 
 def killed_at(home: Path, folder: Path, step: int, config: StudentConfig = CONFIG) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
-from inspection.training import preparation
+from deploy.edge.spec import Preprocessing
 from inspection.training.pixels import AHEAD, InMemory, PixelSource, ReadAhead, open_pixels
 from inspection.training.stream import EpochStream, Plan
 from tests.unit.learning_material import CONFIG, taught, trained
@@ -76,23 +77,22 @@ def test_a_file_that_cannot_be_read_is_an_error_where_it_is_taken() -> None:
 
 
 @pytest.mark.training
-def test_a_student_from_disk_is_the_student_from_memory(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_student_from_disk_is_the_student_from_memory(tmp_path: Path) -> None:
     home, config = taught(tmp_path, 48), CONFIG.model_copy(update={"epochs": 2})
     opened: list[PixelSource] = []
 
-    def never_in_memory(*args: object, **options: object) -> PixelSource:
-        opened.append(open_pixels(*args, **{**options, "memory_bytes": 0}))  # type: ignore[arg-type]
+    def never_in_memory(
+        paths: Sequence[Path], preprocessing: Preprocessing, *, what: str
+    ) -> PixelSource:
+        opened.append(open_pixels(paths, preprocessing, what=what, memory_bytes=0))
         return opened[-1]
 
     folders = tmp_path / "memory", tmp_path / "disk"
     for folder in folders:
         folder.mkdir()
     trained(home, folders[0], config)
-    monkeypatch.setattr(preparation, "open_pixels", never_in_memory)
-    trained(home, folders[1], config)
-    assert opened
+    trained(home, folders[1], config, pixels=never_in_memory)
+    assert len(opened) == 2
     assert not any(isinstance(source, InMemory) for source in opened)
     first, second = (load_file(folder / "student.safetensors") for folder in folders)
     assert all(torch.equal(first[name], second[name]) for name in first)
