@@ -307,7 +307,10 @@ CONFIGS: list[tuple[str, str]] = [
     ("a: !!int ''", "not readable as YAML"),
     (f"name: {'x' * 9000}", "got 'xxx"),
     ("name: [1, 2]", "got a list"),
-    ('{name: line, data: {kind: folder, root: x, label_pattern: "([\\u2029-9])"}}', "not a regular"),
+    (
+        '{name: line, data: {kind: folder, root: x, label_pattern: "([\\u2029-9])"}}',
+        "not a regular",
+    ),
     (f"name: ${{{'x' * 9000}}}", "is not set"),
     ('name: "a\\u2028b"', "got 'a"),
     ('"k\\u2028k": 1', "k k: unknown key"),
