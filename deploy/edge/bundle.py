@@ -26,6 +26,7 @@ from deploy.edge.preprocess import preprocess
 from deploy.edge.spec import (
     CERTIFICATE,
     DRIFT_REFERENCE,
+    FP32,
     GOLDEN_FOLDER,
     GOLDEN_OUTPUTS,
     MANIFEST,
@@ -54,6 +55,10 @@ class Bundle:
     def model(self) -> Path:
         """The ONNX file."""
         return self.folder / self.manifest.model
+
+    def graph(self, variant: str) -> Path:
+        """The ONNX file of a precision, such as `fp32`."""
+        return self.folder / self.manifest.variant(variant).file
 
     @property
     def golden(self) -> tuple[Path, ...]:
@@ -117,8 +122,11 @@ def load_golden(bundle: Bundle) -> Golden:
     return Golden(pixels, Outputs(arrays["probabilities"], arrays["embedding"]))
 
 
-def self_test(bundle: Bundle, engine: Engine) -> float:
-    """Run the golden images as any image is run; largest change of a probability, or TamperedBundle."""
+def self_test(bundle: Bundle, engine: Engine, variant: str = FP32) -> float:
+    """Run the golden images as any image is run; largest change of a probability, or TamperedBundle.
+
+    `variant` says which tolerance holds; `engine` runs it.
+    """
     golden = load_golden(bundle)
     outputs = _answers(bundle, engine, golden)
     expected = golden.outputs.probabilities
@@ -127,7 +135,7 @@ def self_test(bundle: Bundle, engine: Engine) -> float:
         raise TamperedBundle(f"the graph answers {sizes}, not as the manifest says; {_REMEDY}")
     gap = float(np.abs(outputs.probabilities.astype(np.float64) - expected).max())
     flips = int((outputs.probabilities.argmax(axis=1) != expected.argmax(axis=1)).sum())
-    tolerance = bundle.manifest.golden_tolerance
+    tolerance = bundle.manifest.variant(variant).golden_tolerance
     if flips or not gap <= tolerance:  # written so that NaN fails
         raise TamperedBundle(
             f"golden self-test of '{bundle.folder}' by {engine.name}: {flips} of {len(expected)} labels differ, "

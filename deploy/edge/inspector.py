@@ -14,6 +14,7 @@ from deploy.edge.decide import Verdict, decide
 from deploy.edge.engines.base import Engine
 from deploy.edge.engines.registry import open_engine
 from deploy.edge.preprocess import preprocess
+from deploy.edge.spec import FP32
 from deploy.edge.statistics import ImageStatistics, image_statistics
 
 
@@ -44,20 +45,39 @@ class Inspection:
 
 @dataclass(frozen=True)
 class Inspector:
-    """A verified bundle in a running engine; `golden_gap` is the self-test's largest change of a probability."""
+    """A verified bundle in a running engine; `golden_gap` is the self-test's largest change of a probability.
+
+    `variant` is the precision that runs.
+    """
 
     bundle: Bundle
     engine: Engine
     golden_gap: float
+    variant: str = FP32
 
     @classmethod
     def open(
-        cls, folder: Path, *, engine: str = "onnxruntime", threads: int | None = None
+        cls,
+        folder: Path,
+        *,
+        engine: str = "onnxruntime",
+        threads: int | None = None,
+        variant: str | None = None,
     ) -> Inspector:
-        """Verify every hash, load the engine, repeat the golden images; raises before the first image, or never."""
+        """Verify every hash, load the engine, repeat the golden images; raises before the first image, or never.
+
+        `variant` and `threads` left open are those that the bundle's plan names for this engine.
+        """
         bundle = open_bundle(folder)
-        running = open_engine(engine, bundle.model, threads=threads)
-        return cls(bundle, running, self_test(bundle, running))
+        plan = bundle.manifest.plan(engine)
+        chosen = variant or plan.variant
+        running = open_engine(
+            engine,
+            bundle.graph(chosen),
+            threads=threads if threads is not None else plan.threads,
+            spinning=plan.spinning,
+        )
+        return cls(bundle, running, self_test(bundle, running, chosen), chosen)
 
     def inspect(self, pixels: npt.NDArray[np.uint8]) -> Inspection:
         """What the model makes of one decoded image, uint8 RGB (H, W, 3)."""

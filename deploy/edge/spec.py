@@ -21,6 +21,10 @@ DRIFT_REFERENCE = "drift_reference.npz"
 GOLDEN_FOLDER = "golden"
 GOLDEN_OUTPUTS = "golden/outputs.npz"
 
+FP32 = "fp32"
+MOST_THREADS = 256
+"""Asked for more, ONNX Runtime starts them one by one for minutes before it answers."""
+
 Resize = Literal["stretch", "pad", "crop"]
 
 
@@ -62,11 +66,49 @@ class Decision:
 
 
 @dataclass(frozen=True)
+class Variant:
+    """One precision of the graph, in a file of its own.
+
+    `golden_tolerance` is the largest change of a probability that it may show on the golden images, whose promised
+    outputs are those of the FP32 graph.
+    """
+
+    file: str
+    golden_tolerance: float
+
+    def __post_init__(self) -> None:
+        number = isinstance(self.golden_tolerance, int | float)
+        if not isinstance(self.file, str) or not number or not 0 <= self.golden_tolerance <= 0.5:
+            raise BundleError(
+                f"a variant needs a file and a golden_tolerance in 0..0.5, got {self}: export again"
+            )
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How one runtime runs the bundle, chosen by measurement: which variant, with which session options."""
+
+    variant: str
+    threads: int | None = None
+    spinning: bool = False
+
+    def __post_init__(self) -> None:
+        threads = self.threads
+        fits = threads is None or (type(threads) is int and 1 <= threads <= MOST_THREADS)
+        if not isinstance(self.variant, str) or not fits or type(self.spinning) is not bool:
+            raise BundleError(
+                f"a plan needs a variant, 1 to {MOST_THREADS} threads and spinning true or false, "
+                f"got {self}: export again"
+            )
+
+
+@dataclass(frozen=True)
 class Manifest:
     """The bundle's contract with the device.
 
     `files` maps every file of the bundle (but the manifest) to its SHA-256; `provenance` holds hashes of data, weights
-    and code, licences of weights, and tool versions.
+    and code, licences of weights, and tool versions. `variants` are the precisions beside `model` (which is FP32) by
+    name, `plans` the chosen way by engine; both are absent from a bundle that was exported in FP32 alone.
     """
 
     name: str
@@ -79,6 +121,8 @@ class Manifest:
     golden_tolerance: float
     files: Mapping[str, str]
     provenance: Mapping[str, Any] = field(default_factory=dict)
+    variants: Mapping[str, Variant] = field(default_factory=dict)
+    plans: Mapping[str, Plan] = field(default_factory=dict)
     schema_version: int = SCHEMA_VERSION
 
     def __post_init__(self) -> None:
@@ -97,12 +141,13 @@ class Manifest:
                 raise BundleError(f"{name} must lie in {low}..{high}, got {getattr(self, name)}")
         if self.embedding_size < 1:
             raise BundleError(f"embedding_size must be 1 or more, got {self.embedding_size}")
-        if self.model not in self.files:
-            raise BundleError(f"the manifest lists no hash for its model '{self.model}'")
+        _check_variants(self)
 
     def to_json(self) -> bytes:
         """The canonical bytes that are written, hashed and (later) signed."""
-        return canonical_json(dataclasses.asdict(self))
+        document = dataclasses.asdict(self)
+        # Written only where they say something: a bundle of FP32 alone keeps the digest it always had.
+        return canonical_json({k: v for k, v in document.items() if v or k not in _OPTIONAL})
 
     @property
     def digest(self) -> str:
@@ -120,12 +165,28 @@ class Manifest:
                     "classes": tuple(raw["classes"]),
                     "preprocessing": Preprocessing(**raw["preprocessing"]),
                     "decision": Decision(**raw["decision"]),
+                    "variants": {k: Variant(**v) for k, v in raw.get("variants", {}).items()},
+                    "plans": {k: Plan(**v) for k, v in raw.get("plans", {}).items()},
                 }
             )
-        except (ValueError, KeyError, TypeError, RecursionError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise BundleError(f"manifest.json cannot be read ({error}): export again") from error
 
+    def variant(self, name: str) -> Variant:
+        """A precision by name; BundleError names those there are."""
+        if name == FP32:
+            return Variant(self.model, self.golden_tolerance)
+        if name not in self.variants:
+            has = ", ".join([FP32, *sorted(self.variants)])
+            raise BundleError(f"the bundle has no variant '{name}', it has {has}")
+        return self.variants[name]
 
+    def plan(self, engine: str) -> Plan:
+        """How `engine` is to run it; FP32 with the engine's own defaults where nothing was measured."""
+        return self.plans.get(engine, Plan(FP32))
+
+
+_OPTIONAL = ("variants", "plans")
 _TYPES: Mapping[str, type | tuple[type, ...]] = {
     "name": str,
     "model": str,
@@ -137,6 +198,8 @@ _TYPES: Mapping[str, type | tuple[type, ...]] = {
     "golden_tolerance": (int, float),
     "files": Mapping,
     "provenance": Mapping,
+    "variants": Mapping,
+    "plans": Mapping,
     "schema_version": int,
 }
 
@@ -149,6 +212,17 @@ def _check_types(manifest: Manifest) -> None:
     texts = (*manifest.classes, *manifest.files, *manifest.files.values())
     if not all(isinstance(text, str) for text in texts):
         raise BundleError("manifest: classes, file names and hashes must be text: export it again")
+
+
+def _check_variants(manifest: Manifest) -> None:
+    """Each file that can be run has a hash, and each plan a file."""
+    for file in (manifest.model, *(variant.file for variant in manifest.variants.values())):
+        if file not in manifest.files:
+            raise BundleError(f"the manifest lists no hash for its model '{file}'")
+    if FP32 in manifest.variants:
+        raise BundleError(f"'{FP32}' is the model itself and no variant: export the bundle again")
+    for plan in manifest.plans.values():
+        manifest.variant(plan.variant)
 
 
 def _no_constant(name: str) -> float:

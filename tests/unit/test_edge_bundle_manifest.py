@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from deploy.edge.bundle import open_bundle
 from deploy.edge.errors import BundleError
+from deploy.edge.inspector import Inspector
 from deploy.edge.spec import Decision, Manifest
 from tests.edge_bundles import CLASSES, DECISION, EMBEDDING, SPEC, resign, write_bundle
 from tests.unit.bundle_material import refused
@@ -65,6 +66,14 @@ def test_changed_threshold__changes_the_digest_and_the_named_folder_is_refused(
         ({"files": {"model.onnx": 5}}, "text"),
         ({"model": "other.onnx"}, "no hash for its model"),
         ({"surprise": 1}, "surprise"),
+        ({"variants": {"fp16": {"file": "gone.onnx", "golden_tolerance": 0.01}}}, "gone.onnx"),
+        ({"variants": {"fp32": {"file": "model.onnx", "golden_tolerance": 0.01}}}, "no variant"),
+        ({"variants": {"fp16": {"file": "model.onnx", "golden_tolerance": 0.9}}}, "0..0.5"),
+        ({"variants": {"fp16": "model.onnx"}}, "cannot be read"),
+        ({"variants": ["fp16"]}, "cannot be read"),
+        ({"plans": {"onnxruntime": {"variant": "int8"}}}, "no variant 'int8', it has fp32"),
+        ({"plans": {"onnxruntime": {"variant": "fp32", "threads": 0}}}, "1 to 256 threads"),
+        ({"plans": {"onnxruntime": {"variant": "fp32", "spinning": 1}}}, "spinning"),
     ],
 )
 def test_impossible_manifest__is_refused(folder: Path, change: dict[str, Any], says: str) -> None:
@@ -128,3 +137,20 @@ def _manifest(**changes: Any) -> Manifest:
         "files": {"model.onnx": "0" * 64},
     }
     return Manifest(**{**values, **changes})
+
+
+def test_variants__are_run_by_plan_or_by_name(folder: Path) -> None:
+    before = open_bundle(folder)
+    copy = folder / "half.onnx"
+    copy.write_bytes(before.model.read_bytes())
+    files = {**before.manifest.files, "half.onnx": before.manifest.files["model.onnx"]}
+    variants = {"fp16": {"file": "half.onnx", "golden_tolerance": 0.01}}
+    plans = {"onnxruntime": {"variant": "fp16", "threads": 2, "spinning": True}}
+    resign(folder, files=files, variants=variants, plans=plans)
+    planned = Inspector.open(folder)
+    assert (planned.variant, planned.engine.describe()["threads"]) == ("fp16", 2)
+    assert planned.engine.describe()["spinning"] is True
+    asked = Inspector.open(folder, variant="fp32", threads=1)
+    assert (asked.variant, asked.engine.describe()["threads"]) == ("fp32", 1)
+    with pytest.raises(BundleError, match="no variant 'int4', it has fp32, fp16"):
+        Inspector.open(folder, variant="int4")

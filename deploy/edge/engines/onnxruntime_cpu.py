@@ -17,10 +17,9 @@ from onnxruntime.capi import onnxruntime_pybind11_state as ort_state
 
 from deploy.edge.engines.base import EMBEDDING, INPUT, PROBABILITIES, Outputs, check_images
 from deploy.edge.errors import BundleError, EngineError
+from deploy.edge.spec import MOST_THREADS
 
 PROVIDER = "CPUExecutionProvider"
-MOST_THREADS = 256
-"""Asked for more, ONNX Runtime starts them one by one for minutes before it answers."""
 MAX_THREADS = 4
 """Small graphs gain nothing beyond; the line's other programs need the rest."""
 
@@ -40,11 +39,12 @@ class OnnxRuntimeCpu:
 
     name = "onnxruntime"
 
-    def __init__(self, model: Path, *, threads: int | None = None) -> None:
+    def __init__(self, model: Path, *, threads: int | None = None, spinning: bool = False) -> None:
         self.threads = threads if threads is not None else default_threads()
+        self.spinning = spinning
         if not 1 <= self.threads <= MOST_THREADS:
             raise BundleError(f"threads must be 1 to {MOST_THREADS}, got {threads}")
-        self._session = _open(model, self.threads)
+        self._session = _open(model, self.threads, spinning=spinning)
         self.height, self.width = _check_contract(self._session, model)
 
     def run(self, images: npt.NDArray[np.uint8]) -> Outputs:
@@ -69,6 +69,7 @@ class OnnxRuntimeCpu:
             "engine": self.name,
             "version": ort.__version__,
             "threads": self.threads,
+            "spinning": self.spinning,
             "input": [self.height, self.width, 3],
             "placement": _placement(self._session),
         }
@@ -81,25 +82,29 @@ def default_threads() -> int:
     return min(MAX_THREADS, cores)
 
 
-def _options(threads: int) -> ort.SessionOptions:
+def _options(threads: int, *, spinning: bool) -> ort.SessionOptions:
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_ALL
     options.log_severity_level = 4  # its complaints come as exceptions too
-    # On shared cores, threads that spin while waiting double the 95th percentile and gain no median.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    # On shared cores, threads that spin while waiting double the 95th percentile and gain no median: off
+    # unless it was measured to pay.
+    options.add_session_config_entry("session.intra_op.allow_spinning", str(int(spinning)))
     options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
     return options
 
 
-def _open(model: Path, threads: int) -> ort.InferenceSession:
+def _open(model: Path, threads: int, *, spinning: bool) -> ort.InferenceSession:
     if not model.is_file():
         raise BundleError(f"no model file '{model}': is this a bundle?")
     try:
         session = ort.InferenceSession(
-            str(model), _options(threads), providers=[PROVIDER], enable_fallback=0
+            str(model),
+            _options(threads, spinning=spinning),
+            providers=[PROVIDER],
+            enable_fallback=0,
         )
     except _ORT_ERRORS as error:
         reason = " ".join(str(error).split())

@@ -1,0 +1,66 @@
+"""What every command of `plumbline-edge` shares: its first arguments, how it speaks, how it shows a runtime."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from deploy.edge.inspector import Inspector
+
+BUNDLE_HELP = "folder of the bundle (it holds manifest.json)"
+
+
+def add_command(commands: Any, name: str, run: Any, summary: str) -> argparse.ArgumentParser:
+    """A command that opens a bundle: `run` gets its options and gives the exit code."""
+    command: argparse.ArgumentParser = commands.add_parser(
+        name, help=summary, description=f"{summary[0].upper()}{summary[1:]}."
+    )
+    command.add_argument("bundle", metavar="BUNDLE", type=Path, help=BUNDLE_HELP)
+    command.add_argument("--engine", default="onnxruntime", help="runtime (default: %(default)s)")
+    command.add_argument(
+        "--threads", type=int, metavar="N", help="threads (default: cores, at most 4)"
+    )
+    command.add_argument(
+        "--variant", metavar="NAME", help="precision (default: as the bundle's plan says)"
+    )
+    command.set_defaults(run=run)
+    return command
+
+
+def open_inspector(options: argparse.Namespace) -> Inspector:
+    """The bundle in a running engine, as the command's arguments ask."""
+    from deploy.edge.inspector import Inspector
+
+    return Inspector.open(
+        options.bundle, engine=options.engine, threads=options.threads, variant=options.variant
+    )
+
+
+def say(text: str) -> None:
+    """One line for people, on stderr."""
+    print(" ".join(text.split()), file=sys.stderr)
+
+
+def engine_line(facts: Any) -> str:
+    """A running engine in a line: version, threads, where its nodes are."""
+    where = ", ".join(f"{n} nodes on {name}" for name, n in facts["placement"].items())
+    return f"{facts['engine']} {facts['version']}, threads {facts['threads']}, {where or 'CPU'}"
+
+
+def folder_path(text: str) -> Path:
+    """An argument that is a folder, never an empty one."""
+    if not text.strip():  # else it would be the current folder
+        raise argparse.ArgumentTypeError("empty: is the shell variable behind it set?")
+    return Path(text)
+
+
+def positive(text: str) -> float:
+    """An argument that is a finite number above 0."""
+    value = float(text)
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"must be above 0, got {text}")
+    return value

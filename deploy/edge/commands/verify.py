@@ -1,0 +1,67 @@
+"""`plumbline-edge verify`: may this bundle run here?"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import Any
+
+from deploy.edge.commands.common import add_command, engine_line, open_inspector, say
+from deploy.edge.errors import TamperedBundle
+
+
+def add(commands: Any) -> None:
+    """Its arguments."""
+    verify = add_command(commands, "verify", _verify, "check every hash, repeat the golden images")
+    verify.add_argument(
+        "--digest",
+        default="",
+        metavar="HEX",
+        help="refuse any bundle whose digest begins otherwise",
+    )
+    verify.add_argument("--json", action="store_true", help="one JSON document on stdout")
+
+
+def _verify(options: argparse.Namespace) -> int:
+    inspector = open_inspector(options)
+    bundle, manifest = inspector.bundle, inspector.bundle.manifest
+    if not bundle.digest.startswith(options.digest):
+        raise TamperedBundle(f"'{bundle.folder}' is bundle {bundle.digest}, not {options.digest}")
+    facts: dict[str, Any] = {
+        "bundle": str(bundle.folder),
+        "name": manifest.name,
+        "digest": bundle.digest,
+        "classes": list(manifest.classes),
+        "input": [manifest.preprocessing.height, manifest.preprocessing.width, 3],
+        "files": len(manifest.files),
+        "golden_images": len(bundle.golden),
+        "golden_gap": inspector.golden_gap,
+        "golden_tolerance": manifest.golden_tolerance,
+        "engine": inspector.engine.describe(),
+    }
+    if options.json:
+        print(json.dumps(facts))
+    else:
+        rows = {
+            "bundle": f"{manifest.name}  {bundle.digest}",
+            "classes": ", ".join(manifest.classes),
+            "input": "{} x {} RGB, {}".format(*facts["input"][:2], manifest.preprocessing.resize),
+            "decision": _decision(manifest.decision),
+            "files": f"{len(manifest.files)} match their hashes",
+            "golden": f"{len(bundle.golden)} images, same labels, largest change of a probability "
+            f"{inspector.golden_gap:.1e} (allowed {manifest.golden_tolerance:.0e})",
+            "engine": engine_line(facts["engine"]),
+        }
+        for name, text in rows.items():
+            print(f"{name:<10}{text}")
+    say("verified: this bundle may run here")
+    say(f"next: plumbline-edge predict {options.bundle} IMAGES --log log/")
+    return 0
+
+
+def _decision(decision: Any) -> str:
+    if decision.ok_class is None:
+        text = "the label alone"
+    else:
+        text = f"reject when 1 - P({decision.ok_class}) >= {decision.reject_at:g}"
+    return f"{text}; review below {decision.review_below:g}" if decision.review_below else text
