@@ -69,15 +69,28 @@ WARM: dict[str, Any] = {
     "patience": 14,
 }
 ALONE: dict[str, Any] = {"distill_logits": 0.0, "distill_features": 0.0}
-STUDENTS: dict[str, StudentConfig] = {
-    "squeezenet 128 px": StudentConfig(**WARM, image_size=128),
-    "squeezenet 128 px, no teacher": StudentConfig(**{**WARM, **ALONE}, image_size=128),
-    "squeezenet 128 px, from nothing": StudentConfig(
-        **{**WARM, "weights": "none", "epochs": 40, "patience": 40}, image_size=128
-    ),
-    "squeezenet 96 px": StudentConfig(**WARM, image_size=96),
-    "squeezenet 96 px, no teacher": StudentConfig(**{**WARM, **ALONE}, image_size=96),
+NOTHING: dict[str, Any] = {"weights": "none", "epochs": 40, "patience": 40}
+SMALL: dict[str, Any] = {
+    **WARM,
+    **NOTHING,
+    "architecture": "plumbnet_s",
+    "learning_rate": 2e-3,
+    "epochs": 60,
+    "patience": 60,
 }
+STARTS: dict[str, StudentConfig] = {
+    "squeezenet 128 px": StudentConfig(**WARM, image_size=128),
+    "squeezenet 96 px": StudentConfig(**WARM, image_size=96),
+    "squeezenet 96 px, from nothing": StudentConfig(**{**WARM, **NOTHING}, image_size=96),
+    "squeezenet 64 px": StudentConfig(**WARM, image_size=64),
+    "plumbnet_s 64 px, from nothing": StudentConfig(**SMALL, image_size=64),
+}
+STUDENTS: dict[str, StudentConfig] = {
+    f"{name}{alone}": config.model_copy(update=changes)
+    for name, config in STARTS.items()
+    for alone, changes in (("", {}), (", no teacher", ALONE))
+}
+"""Each from the same start with and without the teacher."""
 LARGE = ("timm:vit_small_patch14_dinov2", 224)
 THREADS = 2
 
