@@ -154,7 +154,10 @@ class Epoch(Protocol):
 
 
 class Training(Protocol):
-    """How the student learned; `resumed_from` is the step an interrupted run went on from."""
+    """How the student learned; `resumed_from` is the step an interrupted run went on from.
+
+    `remarks`: sentences on what went otherwise than asked for, such as halved batches.
+    """
 
     @property
     def history(self) -> Sequence[Epoch]: ...
@@ -162,6 +165,8 @@ class Training(Protocol):
     def best_epoch(self) -> int: ...
     @property
     def resumed_from(self) -> int | None: ...
+    @property
+    def remarks(self) -> Sequence[str]: ...
 
 
 class Conversion(Protocol):

@@ -62,8 +62,9 @@ def test_seeds_are_grouped_and_page_and_card_are_written(line: Line, runs: list[
     assert answer["sentence"] in text.replace("&#x27;", "'")
     both = answer["classifiers"]
     assert list(both) == ["tiny (student.epochs=3)", "tiny (student.epochs=1)"]
-    (probe, mlp, student) = both["tiny (student.epochs=3)"]["recipes"]
-    assert [probe["seeds"], mlp["seeds"], student["seeds"]] == [[1, 2]] * 3
+    (probe, mlp, small, student) = both["tiny (student.epochs=3)"]["recipes"]
+    assert [one["seeds"] for one in (probe, mlp, small, student)] == [[1, 2]] * 4
+    assert 0 < small["cost"]["head_parameters"] < mlp["cost"]["head_parameters"]
     assert probe["cost"]["parameters"] > 100 * probe["cost"]["head_parameters"] > 0
     assert text.count("<caption>What each costs, end to end</caption>") == 2
     card = RecipeCard.load(Path(answer["card"]))

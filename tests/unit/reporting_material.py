@@ -83,6 +83,7 @@ class Training:
     history: tuple[Epoch, ...]
     best_epoch: int
     resumed_from: int | None = None
+    remarks: tuple[str, ...] = ()
 
 
 def run_config(per_class: int) -> RunConfig:

@@ -257,6 +257,14 @@ def test_an_interrupted_training_says_where_it_went_on(tmp_path: Path) -> None:
     assert "went on from step 120" in text
 
 
+def test_what_went_otherwise_than_asked_for_is_told(tmp_path: Path) -> None:
+    run = small_run(tmp_path)
+    said = "memory is full with 8 images at a time"
+    halved = dataclasses.replace(run.training, remarks=(said,))  # type: ignore[type-var]
+    assert said in audit(render_report(dataclasses.replace(run, training=halved))).text
+    assert said not in audit(render_report(run)).text
+
+
 def test_a_check_that_could_not_be_asked_is_not_bad_data(tmp_path: Path) -> None:
     run = small_run(tmp_path)
     assert run.checks is not None

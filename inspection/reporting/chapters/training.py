@@ -33,7 +33,7 @@ SCORES: Reading = MappingProxyType(
 
 
 def training(run: RunReport) -> Section | None:
-    """Losses and validation scores by epoch, the epoch that ships marked."""
+    """Losses and validation scores by epoch, the epoch that ships marked; what went otherwise than asked for above."""
     found = run.training
     if found is None or not found.history:
         return None
@@ -41,8 +41,10 @@ def training(run: RunReport) -> Section | None:
         _chart(found, LOSSES, "Loss", "The total mixes its parts; validation counts labels alone."),
         _chart(found, SCORES, "Validation scores", "The dashed line marks the epoch that ships."),
     ]
+    mishaps = [tag("p", words, class_="note") for words in found.remarks]
+    lead = _lead(run, found)
     return Section(
-        "training", "Training", "Training the student", _lead(run, found), columns(*charts)
+        "training", "Training", "Training the student", lead, tag("div", *mishaps, columns(*charts))
     )
 
 
