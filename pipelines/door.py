@@ -231,7 +231,7 @@ def _say(error: ValidationError) -> Iterator[str]:
         elif fault["type"] == "missing":
             yield f"{where}: missing; every run needs it"
         else:
-            yield f"{where}: {fault['msg'][0].lower()}{fault['msg'][1:]}, got {_got(fault['input'])}"
+            yield f"{where}: {fault['msg'][0].lower()}{fault['msg'][1:]}, got {got(fault['input'])}"
 
 
 def _siblings(location: tuple[int | str, ...]) -> list[str]:
@@ -251,7 +251,7 @@ def _is_section(kind: Any) -> bool:
     return isinstance(kind, type) and issubclass(kind, BaseModel)
 
 
-def _got(value: object) -> str:
+def got(value: object) -> str:
     """The value as YAML's reader saw it; one that holds others by its kind, because aliases can make it endless."""
     return one_line(repr(value)) if isinstance(value, str | int | float | None) else shown(value)
 

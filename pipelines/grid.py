@@ -26,9 +26,9 @@ from typing import Any
 
 from deploy.edge.files import canonical_json
 from inspection.config import RunConfig
-from inspection.data.readers.stated import one_line, shown
+from inspection.data.readers.stated import one_line
 from inspection.errors import ConfigError
-from pipelines.door import GRID, apply_change, checked, endless, put, read_yaml
+from pipelines.door import GRID, apply_change, checked, endless, got, put, read_yaml
 
 MOST_CELLS = 1_000
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.]{0,39}")
@@ -95,7 +95,7 @@ def _of_grid(change: str) -> bool:
 def _axes(section: Any) -> tuple[list[list[Variant]], list[str]]:
     """The axes in the order of the file, and what is wrong with them."""
     if not isinstance(section, dict) or not section:
-        return [], [f"{GRID}: needs axes, such as 'seed: [7, 8, 9]', got {_got(section)}"]
+        return [], [f"{GRID}: needs axes, such as 'seed: [7, 8, 9]', got {got(section)}"]
     axes, faults = [], []
     for name, held in section.items():
         variants, found = _axis(name, held)
@@ -111,7 +111,7 @@ def _axis(name: Any, held: Any) -> tuple[list[Variant], list[str]]:
     if not isinstance(held, dict | list):
         return [], [
             f"{place}: needs named variants (squeezenet: {{KEY: VALUE}}) or a list of values of "
-            f"'{one_line(str(name))}', got {_got(held)}"
+            f"'{one_line(str(name))}', got {got(held)}"
         ]
     if not held:
         return [], [
@@ -131,12 +131,12 @@ def _axis(name: Any, held: Any) -> tuple[list[Variant], list[str]]:
 def _variant(place: str, name: Any, changes: Any) -> Variant | str:
     if not isinstance(name, str) or not NAME.fullmatch(name):
         return (
-            f"{place}: {_got(name)} is no name for a variant: use up to 40 letters, digits, '_' or '.' "
+            f"{place}: {got(name)} is no name for a variant: use up to 40 letters, digits, '_' or '.' "
             "(in quotes, if YAML reads it as something else)"
         )
     place = f"{place}.{name}"
     if not isinstance(changes, dict):
-        return f"{place}: needs {{KEY: VALUE}} changes ({{}} for none), got {_got(changes)}"
+        return f"{place}: needs {{KEY: VALUE}} changes ({{}} for none), got {got(changes)}"
     if faults := [fault for key, value in changes.items() for fault in _key(key, value)]:
         return f"{place}: {faults[0]}"
     return Variant(name, place, changes)
@@ -149,13 +149,13 @@ def _value(name: str, place: str, value: Any) -> Variant | str:
     short = "s" if name == SEED else name.rpartition(".")[2]
     called = f"{short}{value}".replace("-", "m")
     if not isinstance(value, str | int | float) or not NAME.fullmatch(called):
-        return f"{place}: {_got(value)} gives no name: name it, as in 'mine: {{{name}: …}}'"
+        return f"{place}: {got(value)} gives no name: name it, as in 'mine: {{{name}: …}}'"
     return Variant(called, place, {name: value})
 
 
 def _key(key: Any, value: Any) -> Iterator[str]:
     if not isinstance(key, str) or not all(key.split(".")):
-        yield f"{_got(key)} is no key such as student.epochs"
+        yield f"{got(key)} is no key such as student.epochs"
     elif key.partition(".")[0] in FIXED:
         yield (
             f"{key}: all runs of a grid are tested on the same images: give "
@@ -231,7 +231,3 @@ def _twice(cells: Sequence[Cell]) -> list[str]:
             faults.append(f"{GRID}: '{cell.name}' is the same run as '{known[key]}': leave one out")
         known.setdefault(key, cell.name)
     return faults
-
-
-def _got(value: object) -> str:
-    return one_line(repr(value)) if isinstance(value, str | int | float | None) else shown(value)

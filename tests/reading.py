@@ -21,6 +21,13 @@ def rows_of(kind: str, root: Path, **more: object) -> dict[str, dict[str, Any]]:
     return {row["path"]: row for row in index_of(kind, root, **more).table().to_pylist()}
 
 
+def row(index: ImageIndex, path: str) -> dict[str, object]:
+    """The only row of `path`."""
+    found: list[dict[str, object]] = [r for r in index.table().to_pylist() if r["path"] == path]
+    assert len(found) == 1, list(index.frame["path"])
+    return found[0]
+
+
 def regions_in(row: dict[str, Any]) -> list[Region]:
     return [Region(stated["label"], tuple(stated["counts"])) for stated in row["regions"]]
 

@@ -87,12 +87,16 @@ def seat_of(job: Job, rank: int) -> Seat:
     return Seat(rank, job.devices, job.nodes, job.address, job.port)
 
 
-def joined(seat: Seat, device: torch.device) -> DDPStrategy:
-    """Lightning's data parallelism among processes that were started already."""
+def joined(seat: Seat, device: torch.device, *, some_left_out: bool) -> DDPStrategy:
+    """Lightning's data parallelism among processes that were started already.
+
+    `some_left_out`: a parameter that learns never gets a gradient; it would be waited for, and looking for it in every
+    step costs time.
+    """
     return DDPStrategy(
         cluster_environment=_Seats(seat),
         process_group_backend="nccl" if device.type == "cuda" else "gloo",
-        find_unused_parameters=True,  # a projection whose part of the loss is zero
+        find_unused_parameters=some_left_out,
     )
 
 

@@ -10,6 +10,7 @@ from typing import Literal
 
 import lightning as L
 import torch
+from lightning.pytorch.strategies import DDPStrategy
 from torch.utils.data import DataLoader
 
 from inspection.errors import ConfigError
@@ -19,6 +20,7 @@ from inspection.training.journal import Journal
 from inspection.training.mishaps import Diverged, is_memory_full
 from inspection.training.module import Distillation
 from inspection.training.pixels import ReadAhead
+from inspection.training.strategy import leaves_some_out
 from inspection.training.stream import EpochStream, Plan
 
 CLIP = 1.0
@@ -114,7 +116,7 @@ def _train(
     steps_left = module.lesson.total_steps - module.step
     with _quiet_lightning(), torch.random.fork_rng(), bar("student", steps_left) as advance:
         journal.advance = advance
-        trainer = _trainer(journal, epochs_left, device, seat)
+        trainer = _trainer(module, journal, epochs_left, device, seat)
         module.train()  # Lightning leaves the modes as it finds them
         try:
             trainer.fit(module, DataLoader(stream, batch_size=None))
@@ -122,13 +124,19 @@ def _train(
             raise KeyboardInterrupt from ended
 
 
-def _trainer(journal: Journal, epochs: int, device: torch.device, seat: Seat | None) -> L.Trainer:
+def _trainer(
+    module: Distillation, journal: Journal, epochs: int, device: torch.device, seat: Seat | None
+) -> L.Trainer:
     gpu = device.type == "cuda"
+    strategy: DDPStrategy | Literal["auto"] = "auto"
+    if seat is not None:
+        left_out = leaves_some_out(module.student, module.config.image_size)
+        strategy = joined(seat, device, some_left_out=left_out)
     return L.Trainer(
         accelerator="gpu" if gpu else "cpu",
         devices=seat.devices if seat else 1,
         num_nodes=seat.nodes if seat else 1,
-        strategy=joined(seat, device) if seat else "auto",
+        strategy=strategy,
         # Batch norm over the whole batch; torch has it for GPUs only.
         sync_batchnorm=gpu and seat is not None,
         use_distributed_sampler=False,

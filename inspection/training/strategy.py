@@ -6,6 +6,7 @@ statistics it came with, its dropout does nothing.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable
 from typing import Any
 
@@ -46,6 +47,21 @@ def rest_frozen(student: Student) -> None:
         parameters = list(module.parameters())
         if parameters and not any(parameter.requires_grad for parameter in parameters):
             module.eval()
+
+
+def leaves_some_out(student: Student, image_size: int) -> bool:
+    """Whether a parameter that learns has no part in what the student says, so that it never gets a gradient.
+
+    Found with a copy and two blank images; a part of the loss that weighs nothing still gives gradients, of zero.
+    """
+    trial = copy.deepcopy(student)
+    learning = [parameter for parameter in trial.parameters() if parameter.requires_grad]
+    with torch.random.fork_rng(devices=[]):
+        blank = torch.zeros(2, 3, image_size, image_size, device=learning[0].device)
+        logits, embedding = trial(blank)
+    said = logits.sum() + embedding.sum()
+    found = torch.autograd.grad(said, learning, allow_unused=True)
+    return any(gradient is None for gradient in found)
 
 
 def trained_count(student: Student) -> int:

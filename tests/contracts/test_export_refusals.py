@@ -8,19 +8,8 @@ from pathlib import Path
 import pytest
 
 from inspection.data.index import ImageIndex
-from tests.contracts.export_material import command, hashes, marked_tiles, refusal, split_index
+from tests.contracts.export_material import command, hashes, refusal
 from tests.reader_layouts import folder_layout, picture, save
-
-
-@pytest.fixture
-def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    return marked_tiles(tmp_path / "data")
-
-
-@pytest.fixture
-def index(data: Path, capsys: pytest.CaptureFixture[str]) -> Path:
-    return split_index(data, capsys)
 
 
 def test_yolo__classes_alone_are_refused(

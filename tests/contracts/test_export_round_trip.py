@@ -22,22 +22,9 @@ from tests.contracts.export_material import (
     drawn_by,
     equal,
     hashes,
-    marked_tiles,
-    split_index,
     truth,
 )
 from tests.reader_layouts import yolo_layout
-
-
-@pytest.fixture
-def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    return marked_tiles(tmp_path / "data")
-
-
-@pytest.fixture
-def index(data: Path, capsys: pytest.CaptureFixture[str]) -> Path:
-    return split_index(data, capsys)
 
 
 def test_coco__masks_as_others_and_we_read_them(

@@ -1,4 +1,4 @@
-"""A real browser for the tests of pages."""
+"""A real browser for the tests of pages; no run outlives its test."""
 
 from __future__ import annotations
 
@@ -18,3 +18,14 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     started = Browser(binary, tmp_path_factory.mktemp("profile"))
     yield started
     started.close()
+
+
+@pytest.fixture
+def nothing_left_running() -> Iterator[None]:
+    """A test that fails half-way must not leave a training behind."""
+    import psutil
+
+    yield
+    for child in psutil.Process().children(recursive=True):
+        if "pipelines.entry" in " ".join(child.cmdline()):
+            child.kill()

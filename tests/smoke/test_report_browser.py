@@ -9,7 +9,8 @@ import pytest
 from inspection.reporting.monitor_report import MonitorReport, write_monitor_report
 from inspection.reporting.report import render_report, write_report
 from tests.browser_page import Browser
-from tests.unit.reporting_material import NOW, drift, full_run, small_run
+from tests.unit.reporting_material import NOW, drift, full_run
+from tests.unit.small_report_material import small_run
 
 pytestmark = pytest.mark.browser
 

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import json
-import signal
 import socket
-import subprocess
 import tempfile
-import time
 import urllib.request
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,35 +14,13 @@ import pytest
 
 from inspection.evaluation.classifiers import DISTILLED, MLP, PROBE, SMALL_HEAD
 from tests.cli_line import EDGE, Line
+from tests.smoke.train_material import CACHED, CONFIG, wait_until
 
-pytestmark = [pytest.mark.zenml, pytest.mark.training]
-
-CONFIG = """
-name: tiny
-data:
-  kind: synthetic
-  ok_class: ok
-  synthetic: {images_per_class: 24, size: 64}
-teacher: {backbone: resnet10t, weights: none, image_size: 64}
-student: {image_size: 64, epochs: 4, batch_size: 16}
-monitor: {min_images: 20}
-"""
-CACHED = {
-    "check_networks",
-    "ingest_images",
-    "check_data",
-    "find_duplicates",
-    "split_data",
-    "tune_teacher",
-    "extract_features",
-    "map_features",
-    "train_teacher",
-    "train_student",
-    "evaluate_models",
-    "explain_predictions",
-    "measure_latency",
-    "compare_classifiers",
-}
+pytestmark = [
+    pytest.mark.zenml,
+    pytest.mark.training,
+    pytest.mark.usefixtures("nothing_left_running"),
+]
 
 
 @pytest.fixture(scope="module")
@@ -237,7 +212,7 @@ def test_ui_serves_the_registry_on_the_loopback_address_and_leaves_nothing_runni
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     process = line.start("ui", "--port", str(port))
-    _wait_until(lambda: _answers(port), process)
+    wait_until(lambda: _answers(port), process)
     asked = f"http://127.0.0.1:{port}/api/2.0/mlflow/registered-models/search"
     with urllib.request.urlopen(asked, timeout=30) as answer:
         assert json.load(answer)["registered_models"][0]["name"] == first["model"]
@@ -256,74 +231,3 @@ def _answers(port: int) -> bool:
     except OSError:
         return False
     return True
-
-
-@pytest.mark.slow
-def test_killed_in_the_student_step_and_run_again(tmp_path: Path) -> None:
-    lines = [Line(tmp_path / name, CONFIG) for name in ("whole", "killed")]
-    changes = ["student.epochs=12", "student.patience=12"]
-    whole = lines[0].run(*changes)
-    line = lines[1]
-    process = line.start("run", str(line.config), *changes)
-    checkpoint = "checkpoints/*/checkpoint.safetensors"
-    _wait_until(lambda: bool(list(line.store.glob(checkpoint))), process)
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
-    assert line.json("runs")["runs"][-1]["status"] == "killed"
-    again = line.run(*changes)
-    finished_before = CACHED - {
-        "train_student",
-        "evaluate_models",
-        "explain_predictions",
-        "measure_latency",
-        "compare_classifiers",
-    }
-    assert {n for n, status in again["steps"].items() if status == "cached"} == finished_before
-    assert again["student"] == pytest.approx(whole["student"], abs=1e-6)
-    killed = line.json("runs")["runs"][-2]
-    assert killed["steps"]["train_student"] == "failed"  # not running for ever
-
-
-@pytest.mark.slow
-def test_stopped_by_ctrl_c_in_the_student_step(tmp_path: Path) -> None:
-    line = Line(tmp_path, CONFIG)
-    process = line.start("run", str(line.config), "student.epochs=400", "student.patience=400")
-    checkpoint = "checkpoints/*/checkpoint.safetensors"
-    _wait_until(lambda: bool(list(line.store.glob(checkpoint))), process)
-    process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert "error: stopped by a signal; run it again" in err, err
-    assert "Traceback" not in err
-    (record,) = line.json("runs")["runs"]
-    assert record["status"] == "stopped"
-
-
-def _wait_until(come: Callable[[], bool], process: subprocess.Popen[str]) -> None:
-    limit = time.monotonic() + 300
-    while not come():
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < limit
-        time.sleep(0.05)
-
-
-@pytest.mark.slow
-def test_two_runs_at_once_on_a_new_store_both_finish(tmp_path: Path) -> None:
-    line = Line(tmp_path, CONFIG)
-    both = [line.start("run", str(line.config), f"seed={seed}", "--json") for seed in (1, 2)]
-    outcomes = [(process.communicate(timeout=900), process.returncode) for process in both]
-    for (out, err), code in outcomes:
-        assert code in (0, 3), err  # the later one may lose against the earlier: that is the gate
-        assert json.loads(out)["status"] in ("completed", "refused")
-    assert len({json.loads(out)["run"] for (out, _), _ in outcomes}) == 2
-
-
-@pytest.fixture(autouse=True)
-def nothing_left_running() -> Iterator[None]:
-    """A test that fails half-way must not leave a training behind."""
-    import psutil
-
-    yield
-    for child in psutil.Process().children(recursive=True):
-        if "pipelines.entry" in " ".join(child.cmdline()):
-            child.kill()

@@ -1,4 +1,4 @@
-"""Classifiers of a run whose answers are made up, and features that tuning moved: for the report's tests."""
+"""Classifiers whose answers are made up, alone or of a run, and features that tuning moved."""
 
 from __future__ import annotations
 
@@ -24,11 +24,28 @@ from inspection.evaluation.neighbour_map import neighbour_map
 from inspection.evaluation.recipes import Recipe, RecipeCost, measured_cost
 from inspection.evaluation.representation import SelfSupervisionGain, Split, representation_gain
 from inspection.evaluation.representation_maps import FeatureMaps, pca_maps
+from tests.unit.comparison_material import answers, cost
 
+IMAGES = 200
 BACKBONE, WIDE = 11_170_000, 512
 HEADS = {PROBE: WIDE * 6 + 6, MLP: WIDE * 128 + 128 + 128 * 6 + 6, TUNED_PROBE: WIDE * 6 + 6}
 TEACHER = Latency("teacher", "torch", 42.8, 47.1, 200, 1, BACKBONE + HEADS[MLP], 46_830_571)
 STUDENT = Latency("student", "onnxruntime", 1.42, 1.71, 200, 1, 241_350, 986_112)
+
+
+def wrong_on(*images: int) -> np.ndarray:
+    right = np.ones(IMAGES, dtype=bool)
+    right[list(images)] = False
+    return right
+
+
+def classifier(name: str, right: np.ndarray, *, seed: int = 7, latency_ms: float = 40.0) -> Recipe:
+    return Recipe(name, (seed,), (answers(right, name),), cost(latency_ms))
+
+
+def lined_up(recipes: list[Recipe], **changes: object) -> Classifiers:
+    given = {"taught": [MLP], "tuned": False, "groups": {}, "seed": 3} | changes
+    return line_up(recipes, **given)  # type: ignore[arg-type]
 
 
 def cost_of(name: str) -> RecipeCost:

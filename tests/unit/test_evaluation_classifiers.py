@@ -18,30 +18,11 @@ from inspection.evaluation.classifiers import (
     Classifiers,
     features_cost,
     groups_by_image,
-    line_up,
     pooled,
 )
-from inspection.evaluation.latency import Latency
 from inspection.evaluation.recipes import Recipe
+from tests.unit.classifier_material import IMAGES, TEACHER, classifier, lined_up, wrong_on
 from tests.unit.comparison_material import answers, cost
-
-IMAGES = 200
-TEACHER = Latency("teacher", "torch", 40.0, 45.0, 200, 2, 11_000_099, 44_000_396)
-
-
-def wrong_on(*images: int) -> np.ndarray:
-    right = np.ones(IMAGES, dtype=bool)
-    right[list(images)] = False
-    return right
-
-
-def classifier(name: str, right: np.ndarray, *, seed: int = 7, latency_ms: float = 40.0) -> Recipe:
-    return Recipe(name, (seed,), (answers(right, name),), cost(latency_ms))
-
-
-def lined_up(recipes: list[Recipe], **changes: object) -> Classifiers:
-    given = {"taught": [MLP], "tuned": False, "groups": {}, "seed": 3} | changes
-    return line_up(recipes, **given)  # type: ignore[arg-type]
 
 
 def test_equal_answers_tie_and_permuted_ones_are_worse() -> None:
@@ -92,14 +73,15 @@ def test_other_images_are_refused() -> None:
 
 
 def test_costs_add_the_backbone_and_keep_the_head_apart() -> None:
+    teacher = replace(TEACHER, median_ms=40.0, threads=2)
     found = features_cost(
-        TEACHER, backbone=11_000_000, head=99, learned=5, head_ms=0.01, arithmetic=7
+        teacher, backbone=11_000_000, head=99, learned=5, head_ms=0.01, arithmetic=7
     )
     assert found.parameters == 11_000_099
     assert found.trained_parameters == 104
     assert found.bytes == 4 * 11_000_099
     assert (found.head_parameters, found.head_ms) == (99, 0.01)
-    assert found.latency_ms == TEACHER.median_ms  # not the head's
+    assert found.latency_ms == teacher.median_ms  # not the head's
     assert found.energy_proxy == 80.0
     assert found.multiply_accumulates == 7
 

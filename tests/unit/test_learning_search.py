@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,68 +14,31 @@ from inspection.data.index import ImageIndex
 from inspection.errors import DataError
 from inspection.evaluation.searched import Searched
 from inspection.features.extract import Features
-from inspection.learning_config import SearchConfig, StudentConfig
 from inspection.models.heads import Teacher
 from inspection.store import Store
 from inspection.training import module
 from inspection.training import search as search_module
-from inspection.training.search import learnable_rows, search_recipe
+from inspection.training.search import learnable_rows
 from inspection.training.student import student_key, train_student
 from tests.unit.learning_material import CONFIG, taught
+from tests.unit.search_material import (
+    EPOCHS,
+    HASHES,
+    RATES,
+    SLOW,
+    STEPS,
+    Clock,
+    Killed,
+    searched,
+    timeless,
+)
 
 pytestmark = [pytest.mark.training, pytest.mark.slow]
-
-EPOCHS = 4
-STEPS = 6  # per epoch: 24 training images
-SLOW = CONFIG.model_copy(
-    update={"epochs": EPOCHS, "batch_size": 4, "learning_rate": 1e-7, "patience": 9}
-)
-"""Learns nothing: the planted fault that a search must mend."""
-RATES = SearchConfig(budget="1h", trials=5, vary=("learning_rate",), learning_rate=(1e-2, 4e-2))
-HASHES = {"weights": "none", "code": "c" * 64}
 
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return taught(tmp_path_factory.mktemp("home"), 48)
-
-
-class Clock:
-    """Each question takes `step` seconds, and `later` seconds once a minute has gone by."""
-
-    def __init__(self, step: float, later: float | None = None) -> None:
-        self.now, self.step, self.later = 0.0, step, step if later is None else later
-
-    def __call__(self) -> float:
-        self.now += self.step if self.now < 60 else self.later
-        return self.now
-
-
-def searched(
-    home: Path,
-    store: Path,
-    search: SearchConfig = RATES,
-    asked: StudentConfig = SLOW,
-    *,
-    index: ImageIndex | None = None,
-    clock: Callable[[], float] | None = None,
-) -> Searched:
-    return search_recipe(
-        ImageIndex.load(home / "index.parquet") if index is None else index,
-        Features.load(home),
-        Teacher.load(home),
-        asked,
-        search,
-        seed=3,
-        store=Store(store),
-        device="cpu",
-        clock=clock or Clock(0.01),
-        **HASHES,
-    )
-
-
-def timeless(found: Searched) -> list[Any]:
-    return [dataclasses.replace(trial, seconds=0.0) for trial in found.trials]
 
 
 @pytest.fixture(scope="module")
@@ -167,10 +128,6 @@ def test_a_class_of_the_test_split_alone_is_not_searched_for(home: Path, tmp_pat
     assert found.trials == ()
     assert found.recipe == SLOW
     assert "'rare' is seen in the test split alone" in found.sentence
-
-
-class Killed(BaseException):
-    """As sudden as a signal."""
 
 
 def test_killed_after_three_trials_and_in_the_fourth_it_goes_on_with_the_same(

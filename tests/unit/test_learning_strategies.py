@@ -17,6 +17,7 @@ from inspection.training.checkpoint import Tensors
 from inspection.training.strategy import (
     SCALE,
     apply_strategy,
+    leaves_some_out,
     optimizer_groups,
     rest_frozen,
     trained_count,
@@ -72,6 +73,27 @@ def test_layers_of_a_network_that_names_no_stages_are_its_blocks(seed: int) -> N
         ("body.0.0.weight", "body.0.0.bias"),
         ("body.0.2.weight", "body.0.2.bias"),
     )
+
+
+@pytest.mark.parametrize("strategy", ["full", "freeze"])
+@pytest.mark.parametrize("architecture", sorted(STAGES))
+def test_networks_leave_no_parameter_out(architecture: str, strategy: str) -> None:
+    student = build_student(architecture, 3, image_size=SIDE)
+    apply_strategy(student, config_of(architecture, strategy=strategy))
+    assert not leaves_some_out(student, SIDE)
+
+
+def test_a_parameter_without_a_part_is_noticed_and_nothing_else_changes() -> None:
+    student = build_student("timm:resnet10t", 3, image_size=SIDE)
+    before = {name: tensor.clone() for name, tensor in student.state_dict().items()}
+    student.body.spare = nn.Linear(2, 2)
+    random = torch.random.get_rng_state()
+    assert leaves_some_out(student, SIDE)
+    assert torch.equal(random, torch.random.get_rng_state())
+    assert all(torch.equal(student.state_dict()[name], tensor) for name, tensor in before.items())
+    assert all(parameter.grad is None for parameter in student.parameters())
+    student.body.spare.requires_grad_(False)
+    assert not leaves_some_out(student, SIDE)
 
 
 def trained(home: Path, folder: Path, config: StudentConfig) -> tuple[Tensors, Tensors, int]:

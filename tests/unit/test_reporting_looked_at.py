@@ -20,7 +20,7 @@ from inspection.reporting.chapters.looked_at import looked_at, warmed
 from inspection.reporting.run_report import RunReport
 from inspection.reporting.thumbnails import Pictures
 from tests.unit.reporting_audit import audit
-from tests.unit.reporting_material import small_run
+from tests.unit.small_report_material import small_run
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from inspection.reporting.chapters.training import training
 from inspection.reporting.report import render_report
 from inspection.reporting.run_report import RunReport
 from tests.unit.reporting_audit import audit
-from tests.unit.reporting_material import small_run
+from tests.unit.small_report_material import small_run
 
 ASKED = StudentConfig(learning_rate=0.1)
 STATES: tuple[State, ...] = ("complete", "complete", "pruned", "failed", "out of time")
