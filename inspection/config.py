@@ -115,6 +115,28 @@ class GateConfig(Strict):
     max_loss_to_champion: Fraction = 0.0
 
 
+class ExportConfig(Strict):
+    """Which precisions `plumbline export` tries beside FP32, what INT8 may cost, and when it is worth it."""
+
+    precisions: tuple[Literal["fp16", "int8_cpu", "int8_tensorrt"], ...] = (
+        "fp16",
+        "int8_cpu",
+        "int8_tensorrt",
+    )
+    calibration_images: int = Field(128, ge=16, le=4096)
+    """Of the training split, each class in its turn."""
+    max_loss: Fraction = 0.005
+    """Accuracy that INT8 may cost, on validation and on test images."""
+    max_class_loss: Fraction = 0.02
+    """Recall that INT8 may cost any class."""
+    min_speedup: float = Field(1.05, ge=1.0)
+    """A lower precision must run so many times as fast as FP32 on this machine to be chosen."""
+    float_layers: int = Field(8, ge=0)
+    """Where INT8 costs too much: leave at most so many of the most sensitive layers in float, then try again."""
+    max_seconds: float = Field(60.0, gt=0)
+    """For measuring speed, and once more for measuring sensitivity."""
+
+
 class MonitorConfig(Strict):
     """When a batch in service counts as drifted (calibrated alarms come later)."""
 
@@ -144,6 +166,7 @@ class RunConfig(Strict):
     search: SearchConfig | None = None
     """Find a better recipe for the student first; on the command line `budget=20m` is enough."""
     gate: GateConfig = GateConfig()
+    export: ExportConfig = ExportConfig()
     monitor: MonitorConfig = MonitorConfig()
     report: ReportConfig = ReportConfig()
 

@@ -62,6 +62,11 @@ class Store:
         return self.root / "bundles"
 
     @property
+    def precisions(self) -> Path:
+        """FP32 graphs and their lower precisions, one folder per content of their inputs."""
+        return self.root / "precisions"
+
+    @property
     def runs(self) -> Path:
         """One folder per run: its report and its exports."""
         return self.root / "runs"

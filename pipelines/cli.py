@@ -63,6 +63,38 @@ def run(
 
 
 @app.command()
+def export(
+    config: Config,
+    changes: Changes = None,
+    run: Annotated[
+        str | None, typer.Option(help="A finished run (default: the config's latest).")
+    ] = None,
+    json: Json = False,
+) -> Answer:
+    """FP16 and INT8 of a finished run's student: planned by measurement, certified, gated, registered, compiled."""
+    from pipelines.commands.export import export_run
+
+    return export_run(config, changes or [], run, settings=settings_here(), now=_now)
+
+
+@app.command()
+def certify(
+    bundle: Annotated[Path, typer.Argument(help="The bundle's folder.")],
+    evidence: Annotated[
+        list[Path],
+        typer.Argument(
+            help="What `plumbline-edge certify` wrote.", metavar="EVIDENCE…", exists=True
+        ),
+    ],
+    json: Json = False,
+) -> Answer:
+    """Fill rows of a bundle's certificate with what devices measured; gives a new bundle."""
+    from pipelines.commands.certify import fill_certificate
+
+    return fill_certificate(bundle, evidence, settings=settings_here())
+
+
+@app.command()
 def monitor(
     config: Config,
     log: Annotated[Path, typer.Argument(help="Folder of the device's prediction log.")],

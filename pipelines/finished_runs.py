@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 LATEST = 5
 """Runs named to somebody who misspelt one."""
-IDLE = ("seed", "device", "hardware", "gate", "monitor", "report", "name")
+IDLE = ("seed", "device", "hardware", "gate", "export", "monitor", "report", "name")
 """Parts of a config that do not change what is learnt, or are told apart elsewhere."""
 
 

@@ -36,6 +36,7 @@ class Benchmark:
     images: int
     engine: Mapping[str, Any]
     model: str
+    variant: str
     model_bytes: int
     machine: Mapping[str, Any]
 
@@ -66,7 +67,8 @@ def bench(
         images=len(images),
         engine=inspector.engine.describe(),
         model=inspector.bundle.digest,
-        model_bytes=inspector.bundle.model.stat().st_size,
+        variant=inspector.variant,
+        model_bytes=inspector.graph.stat().st_size,
         machine=_machine(),
     )
 

@@ -55,6 +55,11 @@ class Inspector:
     golden_gap: float
     variant: str = FP32
 
+    @property
+    def graph(self) -> Path:
+        """The ONNX file that runs."""
+        return self.bundle.graph(self.variant)
+
     @classmethod
     def open(
         cls,

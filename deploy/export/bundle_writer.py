@@ -6,15 +6,12 @@ signatures (a later version of the manifest carries them).
 
 from __future__ import annotations
 
-import io
-import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from deploy.edge.bundle import Golden, open_bundle, self_test
 from deploy.edge.engines.registry import open_engine
@@ -23,13 +20,17 @@ from deploy.edge.shelf import put_up, workshop
 from deploy.edge.spec import (
     CERTIFICATE,
     DRIFT_REFERENCE,
+    FP32,
     GOLDEN_FOLDER,
     GOLDEN_OUTPUTS,
     MANIFEST,
     Decision,
     Manifest,
+    Plan,
     Preprocessing,
+    Variant,
 )
+from deploy.export.archives import npz_bytes
 from deploy.export.certificate import Certificate
 from deploy.export.golden import TOLERANCE, encode_png
 from inspection.evaluation.answers import Answers
@@ -57,7 +58,11 @@ class BundleSpec:
 
 @dataclass(frozen=True)
 class BundleParts:
-    """What is measured and made for it; `drift` are the val images' answers, `groups` their parts by image id."""
+    """What is measured and made for it; `drift` are the val images' answers, `groups` their parts by image id.
+
+    `precisions` are the graphs beside FP32 by name with their golden tolerance, `plans` the way of each engine,
+    `documents` further files by name.
+    """
 
     onnx: Path
     golden: Golden
@@ -65,6 +70,9 @@ class BundleParts:
     certificate: Certificate
     provenance: Mapping[str, Any]
     groups: Mapping[str, str]
+    precisions: Mapping[str, tuple[Path, float]] = field(default_factory=dict)
+    plans: Mapping[str, Plan] = field(default_factory=dict)
+    documents: Mapping[str, bytes] = field(default_factory=dict)
 
 
 def write_bundle(store: Store, spec: BundleSpec, parts: BundleParts) -> Path:
@@ -75,28 +83,19 @@ def write_bundle(store: Store, spec: BundleSpec, parts: BundleParts) -> Path:
         manifest = _manifest(folder, spec, parts)
         (folder / MANIFEST).write_bytes(manifest.to_json())
         folder = folder.rename(bench / manifest.digest)
-        self_test(open_bundle(folder), open_engine("onnxruntime", folder / MODEL))
+        bundle = open_bundle(folder)
+        for name in (FP32, *manifest.variants):
+            self_test(bundle, open_engine("onnxruntime", bundle.graph(name)), name)
         return put_up(folder, store.bundles)
-
-
-def npz_bytes(**arrays: npt.NDArray[Any]) -> bytes:
-    """An .npz whose bytes depend on its arrays only: no times, no pickle."""
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name in sorted(arrays):
-            member = io.BytesIO()
-            np.lib.format.write_array(
-                member, np.ascontiguousarray(arrays[name]), allow_pickle=False
-            )
-            entry = zipfile.ZipInfo(f"{name}.npy", date_time=(1980, 1, 1, 0, 0, 0))
-            entry.compress_type = zipfile.ZIP_DEFLATED
-            archive.writestr(entry, member.getvalue())
-    return packed.getvalue()
 
 
 def _fill(folder: Path, parts: BundleParts) -> None:
     (folder / GOLDEN_FOLDER).mkdir(parents=True)
     (folder / MODEL).write_bytes(parts.onnx.read_bytes())
+    for name, (graph, _) in parts.precisions.items():
+        (folder / file_of(name)).write_bytes(graph.read_bytes())
+    for name, data in parts.documents.items():
+        (folder / name).write_bytes(data)
     (folder / CERTIFICATE).write_bytes(parts.certificate.to_json())
     (folder / DRIFT_REFERENCE).write_bytes(_drift_bytes(parts.drift, parts.groups))
     outputs = parts.golden.outputs
@@ -136,4 +135,14 @@ def _manifest(folder: Path, spec: BundleSpec, parts: BundleParts) -> Manifest:
         golden_tolerance=TOLERANCE,
         files={path.relative_to(folder).as_posix(): sha256_file(path) for path in files},
         provenance=dict(parts.provenance),
+        variants={
+            name: Variant(file_of(name), tolerance)
+            for name, (_, tolerance) in parts.precisions.items()
+        },
+        plans=dict(parts.plans),
     )
+
+
+def file_of(precision: str) -> str:
+    """The file of a precision inside its bundle."""
+    return f"model.{precision}.onnx"

@@ -1,35 +1,48 @@
-"""What conversion did to decisions, image by image, over the whole frozen test set.
+"""What conversion did to decisions, image by image, over the whole frozen test set, and whether that is allowed.
 
-Covered: flips of the label, crossings of the accept/reject thresholds and the largest change of any probability, per
-class with exact (Clopper-Pearson) intervals. Not covered: conversions that this machine could not run; their rows say
-`pending`.
+Covered: flips of the label, crossings of the accept/reject thresholds, how far probabilities moved, recall by class
+with exact (Clopper-Pearson) intervals, calibration error. Not covered: conversions that this machine could not run;
+their rows say `pending` until a device measures them (`plumbline-edge certify`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 
-from deploy.edge.decide import decide
-from deploy.edge.spec import Decision
+from deploy.edge.parity import ClassCounts, Parity, parity
+from deploy.edge.spec import FP32, Decision
+from deploy.export.bars import MAX_DELTA_FP32, MAX_FLIPS_FP32, Bar, bar_of, faults_of
 from inspection.errors import ParityError
 from inspection.evaluation.answers import Answers
 from inspection.evaluation.intervals import clopper_pearson
 from inspection.records import Record
 
-MAX_FLIPS_FP32 = 0
-MAX_DELTA_FP32 = 1e-4
-PENDING = ("onnxruntime fp16", "onnxruntime int8", "tensorrt fp16", "tensorrt int8")
+FP16 = "fp16"
+INT8_CPU = "int8_cpu"
+INT8_TENSORRT = "int8_tensorrt"
+PENDING = (
+    "onnxruntime fp16",
+    "onnxruntime int8_cpu",
+    "tensorrt fp32",
+    "tensorrt fp16",
+    "tensorrt int8_tensorrt",
+)
+"""Conversions of a bundle that was exported in FP32 alone."""
 NAMED_IMAGES = 3
+Status = Literal["passed", "refused", "pending"]
 
 
 @dataclass(frozen=True)
 class ClassDelta:
-    """One class: images recognised before and after, and flips of `support` with a 95 % exact interval."""
+    """One class: images recognised before and after, and flips of `support` with a 95 % exact interval.
+
+    `recall_delta` is what conversion added to recall, with an exact interval of at least 95 % (gained and lost images
+    are each bounded at 97.5 %).
+    """
 
     label: str
     support: int
@@ -38,14 +51,18 @@ class ClassDelta:
     flips: int
     flip_rate_low: float
     flip_rate_high: float
+    recall_delta: float = 0.0
+    recall_delta_low: float = -1.0
+    recall_delta_high: float = 1.0
 
 
 @dataclass(frozen=True)
 class Measured:
     """One conversion, compared with the trained model on `images` images.
 
-    `flips`: another label. `crossings`: another outcome (accept, reject, review) by the bundle's decision.
-    `flip_rate_high`: with 95 % confidence not more flips than this share. `worst_image` has the largest change.
+    `flips`: another label; `flips_clear`: of the `clear` images whose two best probabilities lay more than 0.01 apart.
+    `crossings`: another outcome (accept, reject, review) by the bundle's decision. `flip_rate_high`: with 95 %
+    confidence not more flips than this share. `worst_image` has the largest change. `ece`: calibration error.
     """
 
     images: int
@@ -57,22 +74,35 @@ class Measured:
     worst_image: str
     flipped_images: tuple[str, ...]
     per_class: tuple[ClassDelta, ...]
+    clear: int = 0
+    flips_clear: int = 0
+    ece_before: float = 0.0
+    ece_after: float = 0.0
 
 
 @dataclass(frozen=True)
 class CertificateRow:
-    """One precision on one runtime; `measured` is absent while the status is `pending`."""
+    """One precision on one runtime; `measured` is absent while the status is `pending`.
+
+    `reason` says why it was refused or is pending; `model_sha256` is the file that ran, `runtime` what ran it.
+    """
 
     conversion: str
-    status: Literal["passed", "pending"]
+    status: Status
     max_flips: int | None
     max_delta: float | None
     measured: Measured | None
+    reason: str = ""
+    model_sha256: str = ""
+    runtime: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)
 class Certificate(Record):
-    """Every conversion's effect on decisions, tied by hashes to the file, the images and the code."""
+    """Every conversion's effect on decisions, tied by hashes to the file, the images and the code.
+
+    `trained` is false for a graph with random weights: its rows are measured, and held to no bar.
+    """
 
     model_sha256: str
     test_digest: str
@@ -80,6 +110,7 @@ class Certificate(Record):
     classes: tuple[str, ...]
     hashes: dict[str, Any]
     rows: tuple[CertificateRow, ...]
+    trained: bool = True
 
     def row(self, conversion: str) -> CertificateRow:
         """The row of one conversion, such as ``onnxruntime fp32``."""
@@ -95,8 +126,12 @@ def certify(
     model_sha256: str,
     test_digest: str,
     hashes: Mapping[str, Any],
+    others: Sequence[CertificateRow] | None = None,
 ) -> Certificate:
-    """The certificate of an FP32 export, or ParityError: no flip, no crossing, no probability off by more than 1e-4."""
+    """The certificate of an FP32 export, or ParityError: no flip, no crossing, no probability off by more than 1e-4.
+
+    `others` are the rows of its other precisions; without them those are pending.
+    """
     if not np.isfinite(converted.probabilities).all():
         raise ParityError(
             f"the ONNX graph answers NaN or infinity on some of {len(converted.image_ids)} test images; "
@@ -104,14 +139,51 @@ def certify(
         )
     measured = compare(reference, converted, classes, decision)
     _refuse(measured)
-    fp32 = CertificateRow("onnxruntime fp32", "passed", MAX_FLIPS_FP32, MAX_DELTA_FP32, measured)
+    fp32 = CertificateRow(
+        "onnxruntime fp32",
+        "passed",
+        MAX_FLIPS_FP32,
+        MAX_DELTA_FP32,
+        measured,
+        model_sha256=model_sha256,
+    )
     return Certificate(
         model_sha256=model_sha256,
         test_digest=test_digest,
         reference="torch fp32",
         classes=tuple(classes),
         hashes=dict(hashes),
-        rows=(fp32, *(CertificateRow(name, "pending", None, None, None) for name in PENDING)),
+        rows=(fp32, *(others or map(pending_row, PENDING))),
+    )
+
+
+def pending_row(conversion: str, reason: str = "not measured on this machine") -> CertificateRow:
+    """A row for a device to fill."""
+    return CertificateRow(conversion, "pending", None, None, None, reason)
+
+
+def judged_row(
+    conversion: str,
+    measured: Measured | None,
+    bar: Bar | None,
+    *,
+    model_sha256: str,
+    runtime: Mapping[str, Any],
+) -> CertificateRow:
+    """Held against its bar; `measured` is None for a graph that answered NaN or infinity, which no bar allows."""
+    if measured is None:
+        faults = ["it answers NaN or infinity on test images"]
+    else:
+        faults = faults_of(measured, bar) if bar else []
+    return CertificateRow(
+        conversion=conversion,
+        status="refused" if faults else "passed",
+        max_flips=bar.flips_allowed(measured.images) if bar and measured else None,
+        max_delta=bar.max_delta if bar else None,
+        measured=measured,
+        reason="; ".join(faults),
+        model_sha256=model_sha256,
+        runtime=dict(runtime),
     )
 
 
@@ -121,51 +193,47 @@ def compare(
     """What changed from `reference` to `converted`, over the same images in the same order."""
     if reference.image_ids != converted.image_ids or not reference.image_ids:
         raise ValueError("a conversion is compared on the same images in the same order")
-    delta = np.abs(
-        reference.probabilities.astype(np.float64) - converted.probabilities.astype(np.float64)
-    ).max(axis=1)
-    before = reference.probabilities.argmax(axis=1)
-    after = converted.probabilities.argmax(axis=1)
-    flipped = before != after
-    outcomes = [_outcomes(answers, classes, decision) for answers in (reference, converted)]
+    counts = parity(
+        reference.probabilities,
+        converted.probabilities,
+        labels=reference.labels,
+        image_ids=reference.image_ids,
+        classes=classes,
+        decision=decision,
+    )
+    return with_intervals(counts)
+
+
+def with_intervals(counts: Parity) -> Measured:
+    """The same counts, and what they allow to be said of images not yet seen."""
+    shared = {f.name for f in fields(Parity)} & {f.name for f in fields(Measured)} - {"per_class"}
     return Measured(
-        images=len(delta),
-        flips=int(flipped.sum()),
-        flip_rate_high=clopper_pearson(int(flipped.sum()), len(delta))[1],
-        crossings=sum(ours != theirs for ours, theirs in zip(*outcomes, strict=True)),
-        max_delta=float(delta.max()),
-        mean_delta=float(delta.mean()),
-        worst_image=reference.image_ids[int(delta.argmax())],
-        flipped_images=tuple(reference.image_ids[i] for i in np.flatnonzero(flipped)),
-        per_class=_per_class(reference.labels, before, after, classes),
+        **{name: getattr(counts, name) for name in shared},
+        flip_rate_high=clopper_pearson(counts.flips, counts.images)[1],
+        per_class=tuple(_class_delta(row) for row in counts.per_class),
     )
 
 
-def _outcomes(answers: Answers, classes: Sequence[str], decision: Decision) -> list[str]:
-    names = tuple(classes)
-    return [decide(row, names, decision).outcome for row in answers.probabilities]
-
-
-def _per_class(
-    labels: Sequence[str],
-    before: npt.NDArray[np.int64],
-    after: npt.NDArray[np.int64],
-    classes: Sequence[str],
-) -> tuple[ClassDelta, ...]:
-    true = np.array(labels)
-    rows = []
-    for i, label in enumerate(classes):
-        mine = true == label
-        flips, support = int((before != after)[mine].sum()), int(mine.sum())
-        low, high = clopper_pearson(flips, support)
-        hits = int((before[mine] == i).sum()), int((after[mine] == i).sum())
-        rows.append(ClassDelta(label, support, *hits, flips, low, high))
-    return tuple(rows)
+def _class_delta(row: ClassCounts) -> ClassDelta:
+    low, high = clopper_pearson(row.flips, row.support)
+    # Two one-sided bounds of 97.5 %: together they hold at least 95 times in 100, however the two depend on another.
+    gained, lost = (clopper_pearson(n, row.support)[1] for n in (row.gained, row.lost))
+    return ClassDelta(
+        label=row.label,
+        support=row.support,
+        hits_before=row.hits_before,
+        hits_after=row.hits_after,
+        flips=row.flips,
+        flip_rate_low=low,
+        flip_rate_high=high,
+        recall_delta=(row.gained - row.lost) / row.support if row.support else 0.0,
+        recall_delta_low=-lost,
+        recall_delta_high=gained,
+    )
 
 
 def _refuse(measured: Measured) -> None:
-    same = measured.flips <= MAX_FLIPS_FP32 and measured.crossings == 0
-    if same and measured.max_delta <= MAX_DELTA_FP32:
+    if not faults_of(measured, bar_of(FP32)):
         return
     named = ", ".join(image[:12] for image in measured.flipped_images[:NAMED_IMAGES])
     raise ParityError(

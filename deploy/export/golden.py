@@ -38,11 +38,13 @@ def choose_golden(
     preprocessing: Preprocessing,
     engine: Engine,
     *,
+    others: Sequence[Engine] = (),
     max_megapixels: float = 100.0,
 ) -> Golden:
     """At least 16 images, test images first, classes in turn, the same ones for the same data.
 
-    Near ties are passed over while there are others: an image whose label hangs on the last bits proves nothing.
+    Near ties are passed over while there are others: an image whose label hangs on the last bits proves nothing. So
+    are images that one of `others`, the graph in lower precision, calls something else.
     """
     candidates = _candidates(index)
     wanted = min(MAX_GOLDEN, max(MIN_GOLDEN, 2 * len(index.classes)))
@@ -56,8 +58,10 @@ def choose_golden(
         pixels = _middle(
             read_indexed(index.root / row["path"], row["image_id"], max_megapixels), MAX_SIDE
         )
-        outputs = engine.run(preprocess(pixels, preprocessing)[None])
-        shelf = clear if _margin(outputs) >= MIN_MARGIN else tied
+        batch = preprocess(pixels, preprocessing)[None]
+        outputs = engine.run(batch)
+        agreed = all(_label(other.run(batch)) == _label(outputs) for other in others)
+        shelf = clear if agreed and _margin(outputs) >= MIN_MARGIN else tied
         shelf.append((pixels, outputs))
         if len(clear) == wanted:
             break
@@ -104,6 +108,10 @@ def _middle(pixels: Pixels, side: int) -> Pixels:
     height, width = pixels.shape[:2]
     top, left = max(0, (height - side) // 2), max(0, (width - side) // 2)
     return np.ascontiguousarray(pixels[top : top + side, left : left + side])
+
+
+def _label(outputs: Outputs) -> int:
+    return int(outputs.probabilities[0].argmax())
 
 
 def _margin(outputs: Outputs) -> float:

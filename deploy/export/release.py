@@ -10,12 +10,17 @@ from pathlib import Path
 
 from torch import nn
 
+from deploy.edge.certification import SET
 from deploy.edge.engines.registry import open_engine
-from deploy.edge.files import sha256_file
+from deploy.edge.files import sha256_bytes, sha256_file, write_bytes
+from deploy.edge.spec import FP32
 from deploy.export.bundle_writer import BundleParts, BundleSpec, write_bundle
 from deploy.export.certificate import Certificate, certify
+from deploy.export.certification_set import set_bytes, set_file
 from deploy.export.golden import choose_golden
 from deploy.export.onnx_graph import export_onnx
+from deploy.export.planned import Planned, Precision
+from deploy.export.precision_rows import judge_precisions
 from deploy.export.torch_engine import TorchEngine
 from inspection.data.index import ImageIndex
 from inspection.errors import DataError
@@ -44,10 +49,12 @@ def export_bundle(
     index: ImageIndex,
     store: Store,
     max_megapixels: float = 100.0,
+    planned: Planned | None = None,
 ) -> Release:
     """Export `graph`, certify it over the whole test split, shelve the bundle; ParityError if decisions change.
 
     `index` holds the splits: test is certified, val becomes the drift reference, golden images come from both.
+    `planned` brings the FP32 file and its other precisions; one that the test set refuses stays behind.
     """
     provenance = {
         **spec.hashes,
@@ -57,32 +64,52 @@ def export_bundle(
     }
     sizes, test = spec.preprocessing, _rows(index, "test")
     with tempfile.TemporaryDirectory(prefix="plumbline-") as scratch:
-        onnx = export_onnx(graph, sizes, Path(scratch) / "model.onnx")
-        engine = open_engine("onnxruntime", onnx)
-        both = {"torch": TorchEngine(graph), "onnx": engine}
-        answers = answer(test, sizes, both, max_megapixels=max_megapixels)
+        onnx = planned.fp32 if planned else export_onnx(graph, sizes, Path(scratch) / "model.onnx")
+        files = {FP32: onnx, **({p.name: _file(p) for p in planned.travelling} if planned else {})}
+        engines = {name: open_engine("onnxruntime", file) for name, file in files.items()}
+        answers = answer(
+            test, sizes, {"torch": TorchEngine(graph), **engines}, max_megapixels=max_megapixels
+        )
+        verdict = judge_precisions(planned, answers, engines, spec) if planned else None
+        held = set_bytes(test, sizes, answers["torch"], max_megapixels) if planned else b""
+        if held:
+            provenance[SET] = sha256_bytes(held)
         certificate = certify(
             answers["torch"],
-            answers["onnx"],
+            answers[FP32],
             classes=spec.classes,
             decision=spec.decision,
             model_sha256=sha256_file(onnx),
             test_digest=spec.test_digest,
             hashes=provenance,
+            others=verdict.rows if verdict else None,
         )
-        only = {"onnx": engine}
-        drift = answer(_rows(index, "val"), sizes, only, max_megapixels=max_megapixels)["onnx"]
-        golden = choose_golden(index, sizes, engine, max_megapixels=max_megapixels)
+        runs = verdict.plans["onnxruntime"].variant if verdict else FP32
+        asked = {"it": engines[runs]}
+        drift = answer(_rows(index, "val"), sizes, asked, max_megapixels=max_megapixels)["it"]
+        golden = choose_golden(
+            index,
+            sizes,
+            engines[FP32],
+            others=[engines[name] for name in verdict.precisions] if verdict else [],
+            max_megapixels=max_megapixels,
+        )
         parts = BundleParts(onnx, golden, drift, certificate, provenance, _groups(index))
-        folder = write_bundle(store, spec, parts)
+        folder = write_bundle(store, spec, verdict.completed(parts) if verdict else parts)
+        if held:
+            write_bytes(set_file(store, folder.name), held)
+        rows = answers[runs].probabilities
         evaluation = evaluate_rows(
-            spec.name,
-            test,
-            answers["onnx"].probabilities,
-            spec.classes,
-            test_digest=spec.test_digest,
+            spec.name, test, rows, spec.classes, test_digest=spec.test_digest
         )
     return Release(folder, folder.name, certificate, evaluation)
+
+
+def _file(one: Precision) -> Path:
+    """Of a precision that travels."""
+    if one.file is None:
+        raise ValueError(f"{one.name} was not made")
+    return one.file
 
 
 def tool_versions() -> dict[str, str]:

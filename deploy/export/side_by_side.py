@@ -62,7 +62,7 @@ def teacher_contender(
 
 def student_contender(inspector: Inspector, *, threads: int) -> Contender:
     """The device's own path, decision included; `bytes` is the ONNX file."""
-    model = inspector.bundle.model
+    model = inspector.graph
     stored = onnx.load(model).graph.initializer
     numbers = sum(prod(t.dims) for t in stored if t.data_type == onnx.TensorProto.FLOAT)
     name = inspector.engine.name

@@ -17,6 +17,7 @@ from deploy.edge.errors import BundleError
 from deploy.edge.files import canonical_json, sha256_bytes
 from deploy.edge.spec import Decision
 from deploy.export.bundle_writer import BundleSpec
+from deploy.export.planned import Planned
 from deploy.export.release import Release, export_bundle, tool_versions
 from inspection.data.index import ImageIndex
 from inspection.errors import DataError
@@ -39,8 +40,12 @@ def release_student(
     hashes: Mapping[str, str],
     store: Store,
     max_megapixels: float = 100.0,
+    planned: Planned | None = None,
 ) -> Release:
-    """Export, certify and shelve the student in the folder `student`; ParityError if decisions change."""
+    """Export, certify and shelve the student in the folder `student`; ParityError if decisions change.
+
+    `planned` brings the precisions beside FP32.
+    """
     graph, card = load_deploy_graph(student)
     if ok_class is not None and ok_class not in card.classes:
         raise DataError(
@@ -55,11 +60,13 @@ def release_student(
         test_digest=test_digest,
         hashes={**hashes, **provenance(card, teacher)},
     )
-    place = store.bundles / RELEASES / f"{_key(spec, card, index)}.json"
+    place = store.bundles / RELEASES / f"{_key(spec, card, index, planned)}.json"
     known = _known(place, store)
     if known is not None:
         return known
-    release = export_bundle(graph, spec, index=index, store=store, max_megapixels=max_megapixels)
+    release = export_bundle(
+        graph, spec, index=index, store=store, max_megapixels=max_megapixels, planned=planned
+    )
     release.save(place)
     return release
 
@@ -83,11 +90,12 @@ def provenance(card: StudentCard, teacher: Teacher) -> dict[str, Any]:
     }
 
 
-def _key(spec: BundleSpec, card: StudentCard, index: ImageIndex) -> str:
+def _key(spec: BundleSpec, card: StudentCard, index: ImageIndex, planned: Planned | None) -> str:
     said = json.loads(card.to_json())
     decision = [spec.decision.ok_class, spec.decision.reject_at, spec.decision.review_below]
     parts = [spec.name, said, decision, spec.test_digest, dict(spec.hashes), index.digest()]
-    return sha256_bytes(canonical_json([*parts, tool_versions()]))
+    plan = [json.loads(planned.to_json())] if planned else []
+    return sha256_bytes(canonical_json([*parts, tool_versions(), *plan]))
 
 
 def _known(place: Path, store: Store) -> Release | None:

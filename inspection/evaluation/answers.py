@@ -112,7 +112,9 @@ def evaluate_bundle(
     errors; a class that only the bundle knows is added at the end.
     """
     manifest = bundle.manifest
-    engine = open_engine("onnxruntime", bundle.folder / manifest.model)
+    plan = manifest.plan("onnxruntime")
+    graph = bundle.graph(plan.variant)
+    engine = open_engine("onnxruntime", graph, threads=plan.threads, spinning=plan.spinning)
     asked = {"bundle": engine}
     answers = answer(index, manifest.preprocessing, asked, max_megapixels=max_megapixels)["bundle"]
     names = (*classes, *(known for known in manifest.classes if known not in classes))

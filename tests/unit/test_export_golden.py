@@ -8,7 +8,7 @@ import pytest
 
 from deploy.edge.preprocess import preprocess
 from deploy.export import golden
-from deploy.export.bundle_writer import npz_bytes
+from deploy.export.archives import npz_bytes
 from deploy.export.golden import MAX_SIDE, choose_golden, encode_png
 from deploy.export.torch_engine import TorchEngine
 from inspection.data.index import ImageIndex

@@ -36,7 +36,8 @@ def _verify(options: argparse.Namespace) -> int:
         "files": len(manifest.files),
         "golden_images": len(bundle.golden),
         "golden_gap": inspector.golden_gap,
-        "golden_tolerance": manifest.golden_tolerance,
+        "variant": inspector.variant,
+        "golden_tolerance": manifest.variant(inspector.variant).golden_tolerance,
         "engine": inspector.engine.describe(),
     }
     if options.json:
@@ -49,8 +50,8 @@ def _verify(options: argparse.Namespace) -> int:
             "decision": _decision(manifest.decision),
             "files": f"{len(manifest.files)} match their hashes",
             "golden": f"{len(bundle.golden)} images, same labels, largest change of a probability "
-            f"{inspector.golden_gap:.1e} (allowed {manifest.golden_tolerance:.0e})",
-            "engine": engine_line(facts["engine"]),
+            f"{inspector.golden_gap:.1e} (allowed {facts['golden_tolerance']:.0e})",
+            "engine": f"{engine_line(facts['engine'])}, {inspector.variant}",
         }
         for name, text in rows.items():
             print(f"{name:<10}{text}")

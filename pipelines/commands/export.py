@@ -1,0 +1,154 @@
+"""`plumbline export`: a finished run's student through the export pipeline."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from inspection.config import RunConfig
+from inspection.errors import Refused, UserError
+from pipelines.caching import code_fingerprint
+from pipelines.door import load_config
+from pipelines.finished_runs import chosen_records
+from pipelines.launcher.client import open_zenml
+from pipelines.launcher.launch import Flight, flight, output
+from pipelines.launcher.run_records import RunRecord, all_runs
+from pipelines.output import Answer, stdout_is_stderr
+from pipelines.settings import Settings
+
+if TYPE_CHECKING:
+    from zenml.client import Client
+
+    from pipelines.export import Made
+
+NEEDED = {
+    "index": "split_index",
+    "test_set": "test_set",
+    "teacher": "teacher",
+    "student": "student",
+}
+
+
+def export_run(
+    path: Path,
+    changes: Sequence[str],
+    run: str | None,
+    *,
+    settings: Settings,
+    now: Callable[[], datetime],
+) -> Answer:
+    """Plan, certify, gate, register and compile the student of `run` (else the config's latest); 3 when refused."""
+    asked = load_config(path, changes, settings.variables, need_all=False)
+    record = chosen_records([run], settings)[0] if run else _latest(asked.name, settings)
+    with stdout_is_stderr():
+        client = open_zenml(settings)
+        config = _as_trained(client, record, asked)
+        with flight("export", config.name, settings.store, now) as trip:
+            made = _fly(trip, config, _artifacts(client, record), settings)
+    return _answer(trip, record, made)
+
+
+def _latest(name: str, settings: Settings) -> RunRecord:
+    found = [
+        record
+        for record in all_runs(settings.store)
+        if record.pipeline == "train" and record.config == name and "digest" in record.made
+    ]
+    if not found:
+        raise UserError(
+            f"no finished run of '{name}' in {settings.store.root}: run its config first"
+        )
+    return found[-1]
+
+
+def _as_trained(client: Client, record: RunRecord, asked: RunConfig) -> RunConfig:
+    """The run's own config; what to export and what to allow are as asked for now.
+
+    The gate lets INT8 cost what the export declares.
+    """
+    steps = client.get_pipeline_run(record.name).steps
+    trained = RunConfig.model_validate(steps["register_model"].config.parameters["config"])
+    allowed = max(asked.gate.max_loss_to_champion, asked.export.max_loss)
+    gate = asked.gate.model_copy(update={"max_loss_to_champion": allowed})
+    return trained.model_copy(update={"export": asked.export, "gate": gate})
+
+
+def _artifacts(client: Client, record: RunRecord) -> Made:
+    from pipelines.export import Made
+
+    steps = client.get_pipeline_run(record.name).steps.values()
+    found = {name: str(made[0].id) for step in steps for name, made in step.outputs.items()}
+    return Made(**{key: found[name] for key, name in NEEDED.items()})
+
+
+def _fly(trip: Flight, config: RunConfig, made: Made, settings: Settings) -> dict[str, Any]:
+    from pipelines.export import export
+
+    run = trip.start(
+        export,
+        {
+            "config": config,
+            "made": made,
+            "store": str(settings.store.root),
+            "code": code_fingerprint(),
+            "run": trip.record.name,
+        },
+    )
+    planned, release = output(run, "planned"), output(run, "release")
+    verdict, enrolment = output(run, "gate_verdict"), output(run, "enrolment")
+    compiled = output(run, "compiled")
+    found = {
+        "bundle": str(release.folder),
+        "digest": release.digest,
+        "plan": planned.sentence,
+        "precisions": [
+            {"name": one.name, "fate": one.fate, "sentence": one.sentence}
+            for one in planned.precisions
+        ],
+        "certificate": [
+            {"conversion": row.conversion, "status": row.status, "reason": row.reason}
+            for row in release.certificate.rows
+        ],
+        "student": release.evaluation.summary,
+        "gate": {"passed": verdict.passed, "sentence": verdict.sentence},
+        "model": enrolment.name,
+        "version": enrolment.version,
+        "aliases": list(enrolment.aliases),
+        "tensorrt": {"status": compiled.status, "reason": compiled.reason},
+    }
+    refused = {} if verdict.passed else {"status": "refused", "sentence": verdict.sentence}
+    trip.note(made=found, **refused)
+    return found
+
+
+def _answer(trip: Flight, record: RunRecord, made: dict[str, Any]) -> Answer:
+    passed = made["gate"]["passed"]
+    registered = (
+        f"{made['model']} version {made['version']} ({', '.join(made['aliases'])})"
+        if passed
+        else "nothing: the gate refused"
+    )
+    rows = made["certificate"]
+    count = {state: sum(row["status"] == state for row in rows) for state in ("passed", "pending")}
+    tensorrt = made["tensorrt"]
+    return Answer(
+        document={
+            "run": trip.record.name,
+            "of": record.name,
+            "seconds": trip.record.seconds,
+            **made,
+        },
+        lines=[
+            f"Plan         {made['plan']}",
+            *(f"             {one['sentence']}" for one in made["precisions"]),
+            f"Certificate  {count['passed']} conversions passed, {count['pending']} pending",
+            f"Gate         {made['gate']['sentence']}",
+            f"Registered   {registered}",
+            f"TensorRT     {tensorrt['status']}: {tensorrt['reason']}",
+            f"Bundle       {made['bundle']}",
+        ],
+        next=[f"plumbline-edge verify {made['bundle']}"] if passed else ["plumbline runs"],
+        exit_code=0 if passed else Refused.exit_code,
+    )
