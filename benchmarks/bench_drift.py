@@ -104,7 +104,13 @@ def measure(trained: Trained, folder: Path) -> dict[str, Any]:
     for shift, images in pictures(trained, folder / "images").items():
         log = folder / "logs" / shift
         done = trained.command(
-            "plumbline-edge", "predict", str(trained.bundle), str(images), "--log", str(log)
+            "plumbline-edge",
+            "predict",
+            str(trained.bundle),
+            "--unsigned",
+            str(images),
+            "--log",
+            str(log),
         )
         assert done.returncode == 0, done.stderr[-2000:]
         said = trained.command(

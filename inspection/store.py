@@ -67,6 +67,11 @@ class Store:
         return self.root / "precisions"
 
     @property
+    def keys(self) -> Path:
+        """Signing keys of this workshop, and the public keys that its devices trust."""
+        return self.root / "keys"
+
+    @property
     def runs(self) -> Path:
         """One folder per run: its report and its exports."""
         return self.root / "runs"

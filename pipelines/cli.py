@@ -16,6 +16,7 @@ import typer
 from inspection.errors import Interrupted, PlumblineError
 from pipelines.data_products_cli import data_app
 from pipelines.faults import as_ours, stopped_sentence
+from pipelines.keys_cli import keys_app
 from pipelines.output import Answer, say, say_error, say_usage
 from pipelines.settings import settings_here
 
@@ -34,6 +35,7 @@ app = typer.Typer(
 )
 
 app.add_typer(data_app, name="data")
+app.add_typer(keys_app, name="keys")
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 Config = Annotated[Path, typer.Argument(help="A YAML of configs/.", metavar="CONFIG")]

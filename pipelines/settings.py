@@ -15,12 +15,16 @@ from inspection.store import Store
 PREFIX = "PLUMBLINE_"
 TRACKING = ("sqlite:///", "postgresql", "mysql", "mssql", "http://", "https://")
 """What MLflow can keep a registry in."""
+READ_THERE = ("PLUMBLINE_TRACKING_URI", "PLUMBLINE_KEY_PASSPHRASE")
+"""What the registry and the signing keys read from the environment themselves."""
 DEFAULT_STORE = ".plumbline"
 KNOWN: Mapping[str, str] = {
     "PLUMBLINE_STORE": "folder for everything Plumbline makes (default: .plumbline in the current folder)",
     "PLUMBLINE_TRACKING_URI": "MLflow tracking store (default: SQLite inside the store)",
     "PLUMBLINE_DATA": "the folder of your data sets, for configs that say ${PLUMBLINE_DATA}",
     "PLUMBLINE_WEIGHTS": "the folder of your weights files, for configs that say ${PLUMBLINE_WEIGHTS}",
+    "PLUMBLINE_KEYS": "plumbline-edge: the folder of public keys whose bundles may run (not from a .env)",
+    "PLUMBLINE_KEY_PASSPHRASE": "opens the private keys that sign bundles",
     "PLUMBLINE_DEBUG": "1: full tracebacks and ZenML's own log on stderr",
     "PLUMBLINE_TEST_ASSETS": "real images for the tests of this repository",
 }
@@ -60,8 +64,9 @@ def settings_here() -> Settings:
     settings = load_settings(os.environ, Path.cwd())
     for fault in unknown_settings(os.environ):
         print(f"warning: {fault}", file=sys.stderr)
-    if uri := settings.variables.get("PLUMBLINE_TRACKING_URI"):
-        os.environ["PLUMBLINE_TRACKING_URI"] = uri  # the registry reads it there, a .env's too
+    for name in READ_THERE:
+        if value := settings.variables.get(name):
+            os.environ[name] = value  # a .env's too
     return settings
 
 

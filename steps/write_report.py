@@ -12,6 +12,7 @@ from data_checks.drift_reference import check_reference_size
 from data_checks.duplicates import DuplicateReport, check_groups
 from data_checks.leaks import LeakReport
 from data_checks.results import GateReport
+from deploy.export.keys import edge_options
 from deploy.export.release import Release
 from inspection.config import RunConfig
 from inspection.data.index import ImageIndex
@@ -81,7 +82,9 @@ def write_report(
         gate=verdict,
         provenance=release.certificate.hashes,
         command=command,
-        next_command=f"plumbline-edge predict {release.folder} IMAGES" if verdict.passed else "",
+        next_command=f"plumbline-edge predict {release.folder} {edge_options(release.folder)} IMAGES"
+        if verdict.passed
+        else "",
     )
     page = draw(report, Path(folder) / "report.html")
     log_metadata({"report": str(page)})

@@ -139,7 +139,9 @@ def resign(folder: Path, **changes: Any) -> None:
     """Make the manifest fit the files as they are now, then apply `changes` to its JSON: a skilled forger."""
     raw = json.loads((folder / "manifest.json").read_bytes())
     present = (
-        path for path in folder.rglob("*") if path.is_file() and path.name != "manifest.json"
+        path
+        for path in folder.rglob("*")
+        if path.is_file() and path.name not in ("manifest.json", "signature.json")
     )
     raw["files"] = {
         path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()

@@ -1,7 +1,7 @@
 """A bundle, opened only if every byte is what its manifest promises and its golden images get the promised answers.
 
 Covered: changed, missing, added and linked files, paths that lead out, a swapped model, a runtime that computes
-something else. Not covered: a bundle forged whole, manifest included (a signature is to answer that).
+something else; with keys to trust, also a bundle forged whole, manifest included (see signing.py).
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from deploy.edge.engines.base import Engine, Outputs
 from deploy.edge.errors import BundleError, ImageError, TamperedBundle
 from deploy.edge.files import sha256_file
 from deploy.edge.preprocess import preprocess
+from deploy.edge.signing import SIGNATURE, PublicKey, Signature, Trust, read_signatures
 from deploy.edge.spec import (
     CERTIFICATE,
     DRIFT_REFERENCE,
@@ -41,10 +42,15 @@ _REMEDY = "copy it again from the registry, do not run it"
 
 @dataclass(frozen=True)
 class Bundle:
-    """A verified folder and what it says about itself."""
+    """A verified folder and what it says about itself.
+
+    `signatures` are those it carries, `signers` the trusted keys that were found to have signed it.
+    """
 
     folder: Path
     manifest: Manifest
+    signatures: tuple[Signature, ...] = ()
+    signers: tuple[PublicKey, ...] = ()
 
     @property
     def digest(self) -> str:
@@ -80,11 +86,18 @@ class Golden:
     outputs: Outputs
 
 
-def open_bundle(folder: Path) -> Bundle:
-    """The bundle in `folder`, every file held against its hash; the error names all that is wrong."""
-    manifest = _read_manifest(folder)
+def open_bundle(folder: Path, trust: Trust | None = None) -> Bundle:
+    """The bundle in `folder`, every file held against its hash; the error names all that is wrong.
+
+    With `trust` one of its keys must have signed the manifest, which is not parsed before. Without, the caller answers
+    for where the bundle comes from, as on the workshop's own shelf.
+    """
+    data, signatures = _read_manifest(folder), read_signatures(folder)
+    signers = () if trust is None else trust.signers(folder, data, signatures)
+    manifest = _parse_manifest(folder, data)
     _check_names(folder, manifest)
     present = {path.relative_to(folder).as_posix(): path for path in _walk(folder)}
+    present.pop(SIGNATURE, None)
     expected = {MANIFEST, *manifest.files}
     changed = [
         name
@@ -98,7 +111,7 @@ def open_bundle(folder: Path) -> Bundle:
     ]
     if faults:
         raise TamperedBundle(f"bundle '{folder}': {', '.join(faults)}; {_REMEDY}")
-    bundle = Bundle(folder, manifest)
+    bundle = Bundle(folder, manifest, signatures, signers)
     _check_classes(bundle)
     if not bundle.golden:
         raise BundleError(f"bundle '{folder}' carries no golden images: export it again")
@@ -173,7 +186,7 @@ def _answers(bundle: Bundle, engine: Engine, golden: Golden) -> Outputs:
     )
 
 
-def _read_manifest(folder: Path) -> Manifest:
+def _read_manifest(folder: Path) -> bytes:
     path = folder / MANIFEST
     if not folder.is_dir():
         raise BundleError(f"no bundle folder '{folder}': check the path")
@@ -181,7 +194,11 @@ def _read_manifest(folder: Path) -> Manifest:
         raise BundleError(f"'{folder}' has no {MANIFEST}: give the folder that holds one")
     if path.stat().st_size > MAX_MANIFEST_BYTES:
         raise BundleError(f"'{path}' is larger than {MAX_MANIFEST_BYTES} bytes: export it again")
-    data = path.read_bytes()
+    return path.read_bytes()
+
+
+def _parse_manifest(folder: Path, data: bytes) -> Manifest:
+    path = folder / MANIFEST
     try:
         manifest = Manifest.from_json(data)
     except BundleError as error:
@@ -198,7 +215,11 @@ def _check_names(folder: Path, manifest: Manifest) -> None:
     for name in manifest.files:
         path = PurePosixPath(name)
         plain = name == path.as_posix() and not path.is_absolute() and ".." not in path.parts
-        if not plain or name in ("", ".", MANIFEST) or re.search(r"[\\\x00-\x1f:]", name):
+        if (
+            not plain
+            or name in ("", ".", MANIFEST, SIGNATURE)
+            or re.search(r"[\\\x00-\x1f:]", name)
+        ):
             raise TamperedBundle(f"bundle '{folder}': {name!r} is no path inside it; {_REMEDY}")
     required = (CERTIFICATE, DRIFT_REFERENCE, GOLDEN_OUTPUTS)
     if missing := [name for name in required if name not in manifest.files]:

@@ -4,7 +4,8 @@
     ├── UserError                 exit code 2: the message says rule, value, remedy
     │   ├── ImageError            one image cannot be used (a batch goes on without it)
     │   └── BundleError           a bundle is incomplete or does not fit this runtime
-    │       └── TamperedBundle    a file or a golden output is not what the manifest promises
+    │       ├── TamperedBundle    a file, a signature or a golden output is not what was promised
+    │       └── UntrustedBundle   nobody whom this device trusts has signed it
     └── EngineError               the runtime failed on a graph that was accepted
 
 `inspection/errors.py` continues the tree for everything above the device.
@@ -38,7 +39,11 @@ class BundleError(UserError):
 
 
 class TamperedBundle(BundleError):
-    """A hash or a golden output does not match: never run it."""
+    """A hash, a signature or a golden output does not match: never run it."""
+
+
+class UntrustedBundle(BundleError):
+    """Not signed, or only by keys that this device does not trust."""
 
 
 class EngineError(PlumblineError):

@@ -32,15 +32,18 @@ def canonical_json(value: Any) -> bytes:
 
 
 @contextlib.contextmanager
-def written_aside(path: Path) -> Iterator[Path]:
-    """A path beside `path` to write to; it replaces `path` only if the block ends well."""
+def written_aside(path: Path, *, mode: int = 0o644) -> Iterator[Path]:
+    """A path beside `path` to write to; it replaces `path`, with `mode`, only if the block ends well.
+
+    Until then only its owner may read it.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix)
     os.close(handle)
     aside = Path(name)
     try:
         yield aside
-        aside.chmod(0o644)
+        aside.chmod(mode)
         with aside.open("rb") as stream:
             os.fsync(stream.fileno())
         aside.replace(path)
@@ -49,9 +52,9 @@ def written_aside(path: Path) -> Iterator[Path]:
         aside.unlink(missing_ok=True)
 
 
-def write_bytes(path: Path, data: bytes) -> None:
+def write_bytes(path: Path, data: bytes, *, mode: int = 0o644) -> None:
     """Write `data` to `path`, whole or not at all."""
-    with written_aside(path) as aside:
+    with written_aside(path, mode=mode) as aside:
         aside.write_bytes(data)
 
 

@@ -14,6 +14,7 @@ from deploy.edge.decide import Verdict, decide
 from deploy.edge.engines.base import Engine
 from deploy.edge.engines.registry import open_engine
 from deploy.edge.preprocess import preprocess
+from deploy.edge.signing import Trust
 from deploy.edge.spec import FP32
 from deploy.edge.statistics import ImageStatistics, image_statistics
 
@@ -68,12 +69,14 @@ class Inspector:
         engine: str = "onnxruntime",
         threads: int | None = None,
         variant: str | None = None,
+        trust: Trust | None = None,
     ) -> Inspector:
         """Verify every hash, load the engine, repeat the golden images; raises before the first image, or never.
 
-        `variant` and `threads` left open are those that the bundle's plan names for this engine.
+        `variant` and `threads` left open are those that the bundle's plan names for this engine. `trust` as for
+        `open_bundle`: None leaves the bundle's origin to the caller.
         """
-        bundle = open_bundle(folder)
+        bundle = open_bundle(folder, trust)
         plan = bundle.manifest.plan(engine)
         chosen = variant or plan.variant
         running = open_engine(

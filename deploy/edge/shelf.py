@@ -11,12 +11,13 @@ import fcntl
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from deploy.edge.bundle import open_bundle
 from deploy.edge.errors import BundleError
-from deploy.edge.files import sync_folder
+from deploy.edge.files import sync_folder, write_json
+from deploy.edge.signing import SIGNATURE, Signature, read_signatures, signature_document
 from deploy.edge.spec import MANIFEST, Manifest
 
 _BUILDING = ".building-"
@@ -39,16 +40,21 @@ def workshop(shelf: Path) -> Iterator[Path]:
 
 
 def put_up(finished: Path, shelf: Path) -> Path:
-    """Move a finished bundle from `workshop(shelf)` to its place and verify it; a sound twin already there stays."""
+    """Move a finished bundle from `workshop(shelf)` to its place and verify it.
+
+    A sound twin already there stays, and gets the signatures that it lacks.
+    """
     manifest = finished / MANIFEST
     if not manifest.is_file():
         raise BundleError(f"'{finished}' has no {MANIFEST}: it is no bundle, export it again")
     target = shelf / Manifest.from_json(manifest.read_bytes()).digest
     if finished.name != target.name:
         finished = finished.rename(finished.parent / target.name)
-    open_bundle(finished)
+    signatures = open_bundle(finished).signatures
     _sync(finished)
-    if not _is_sound(target):
+    if _is_sound(target):
+        _add(target, signatures, finished.parent)
+    else:
         shutil.rmtree(target, ignore_errors=True)
         finished.rename(target)
         sync_folder(shelf)
@@ -63,6 +69,27 @@ def install(source: Path, shelf: Path) -> Path:
         # Links are kept as links, for the verification to refuse.
         copy = Path(shutil.copytree(source, bench / "copy", symlinks=True))
         return put_up(copy, shelf)
+
+
+def add_signatures(folder: Path, signatures: Sequence[Signature]) -> None:
+    """Add to a bundle's signatures those it lacks; its digest stays, and whoever reads it meanwhile finds it whole."""
+    if not signatures:
+        return
+    place = folder.resolve()
+    with workshop(place.parent) as bench:
+        _add(place, signatures, bench)
+
+
+def _add(folder: Path, signatures: Sequence[Signature], bench: Path) -> None:
+    present = read_signatures(folder)
+    missing = [signature for signature in signatures if signature not in present]
+    if not missing:
+        return
+    # Not beside it: until the rename, a file more would make the bundle one that was tampered with.
+    aside = bench / SIGNATURE
+    write_json(aside, signature_document([*present, *missing]))
+    aside.replace(folder / SIGNATURE)
+    sync_folder(folder)
 
 
 def _is_sound(folder: Path) -> bool:

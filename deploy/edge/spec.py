@@ -144,7 +144,7 @@ class Manifest:
         _check_variants(self)
 
     def to_json(self) -> bytes:
-        """The canonical bytes that are written, hashed and (later) signed."""
+        """The canonical bytes that are written, hashed and signed."""
         document = dataclasses.asdict(self)
         # Written only where they say something: a bundle of FP32 alone keeps the digest it always had.
         return canonical_json({k: v for k, v in document.items() if v or k not in _OPTIONAL})

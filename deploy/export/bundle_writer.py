@@ -1,7 +1,7 @@
 """The finished bundle on the shelf: assembled aside, verified, repeated once, then renamed to its digest.
 
-Covered: equal inputs give the equal folder; what stands on the shelf has passed the device's own checks. Not covered:
-signatures (a later version of the manifest carries them).
+Covered: equal inputs give the equal folder; what stands on the shelf has passed the device's own checks, and is signed
+by every key of the store that signs.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ import numpy as np
 
 from deploy.edge.bundle import Golden, open_bundle, self_test
 from deploy.edge.engines.registry import open_engine
-from deploy.edge.files import sha256_file
+from deploy.edge.files import sha256_file, write_json
 from deploy.edge.shelf import put_up, workshop
+from deploy.edge.signing import SIGNATURE, signature_document
 from deploy.edge.spec import (
     CERTIFICATE,
     DRIFT_REFERENCE,
@@ -33,6 +34,7 @@ from deploy.edge.spec import (
 from deploy.export.archives import npz_bytes
 from deploy.export.certificate import Certificate
 from deploy.export.golden import TOLERANCE, encode_png
+from deploy.export.keys import sign_manifest
 from inspection.evaluation.answers import Answers
 from inspection.store import Store
 
@@ -82,6 +84,8 @@ def write_bundle(store: Store, spec: BundleSpec, parts: BundleParts) -> Path:
         _fill(folder, parts)
         manifest = _manifest(folder, spec, parts)
         (folder / MANIFEST).write_bytes(manifest.to_json())
+        if signatures := sign_manifest(store, manifest.to_json()):
+            write_json(folder / SIGNATURE, signature_document(signatures))
         folder = folder.rename(bench / manifest.digest)
         bundle = open_bundle(folder)
         for name in (FP32, *manifest.variants):

@@ -18,13 +18,15 @@ from pydantic import TypeAdapter, ValidationError
 from deploy.edge.bundle import Bundle, open_bundle
 from deploy.edge.certification import EVIDENCE_SCHEMA, SET
 from deploy.edge.errors import UserError
-from deploy.edge.files import sha256_bytes
+from deploy.edge.files import sha256_bytes, write_json
 from deploy.edge.parity import Parity
 from deploy.edge.shelf import put_up, workshop
+from deploy.edge.signing import SIGNATURE, signature_document
 from deploy.edge.spec import CERTIFICATE, MANIFEST
 from deploy.export.bars import bar_of
 from deploy.export.certificate import Certificate, CertificateRow, judged_row, with_intervals
 from deploy.export.certification_set import set_file
+from deploy.export.keys import sign_manifest
 from deploy.export.precision_rows import PLAN
 from inspection.store import Store
 
@@ -131,4 +133,8 @@ def _rewritten(store: Store, bundle: Bundle, certificate: bytes) -> Path:
         copy = Path(shutil.copytree(bundle.folder, bench / "copy"))
         (copy / CERTIFICATE).write_bytes(certificate)
         (copy / MANIFEST).write_bytes(manifest.to_json())
+        # The old signatures were for the old manifest.
+        (copy / SIGNATURE).unlink(missing_ok=True)
+        if signatures := sign_manifest(store, manifest.to_json()):
+            write_json(copy / SIGNATURE, signature_document(signatures))
         return put_up(copy, store.bundles)

@@ -1,7 +1,7 @@
 """From a trained student's folder to its certified bundle, once: equal inputs find the bundle on the shelf.
 
-Covered: a bundle that was damaged or removed since is made again. Not covered: an edit of the export's own code without
-a new code fingerprint in `hashes`.
+Covered: a bundle that was damaged or removed since is made again; one that stands gets the signatures of keys made
+since. Not covered: an edit of the export's own code without a new code fingerprint in `hashes`.
 """
 
 from __future__ import annotations
@@ -15,8 +15,10 @@ from typing import Any
 from deploy.edge.bundle import open_bundle
 from deploy.edge.errors import BundleError
 from deploy.edge.files import canonical_json, sha256_bytes
+from deploy.edge.shelf import add_signatures
 from deploy.edge.spec import Decision
 from deploy.export.bundle_writer import BundleSpec
+from deploy.export.keys import sign_manifest
 from deploy.export.planned import Planned
 from deploy.export.release import Release, export_bundle, tool_versions
 from inspection.data.index import ImageIndex
@@ -106,4 +108,7 @@ def _known(place: Path, store: Store) -> Release | None:
         bundle = open_bundle(store.bundles / release.digest)
     except (OSError, ValueError, BundleError):
         return None
-    return replace(release, folder=bundle.folder) if bundle.digest == release.digest else None
+    if bundle.digest != release.digest:
+        return None
+    add_signatures(bundle.folder, sign_manifest(store, bundle.manifest.to_json()))
+    return replace(release, folder=bundle.folder)

@@ -14,6 +14,7 @@ def fill_certificate(bundle: Path, evidence: Sequence[Path], *, settings: Settin
     """A new bundle on the shelf whose certificate holds what `plumbline-edge certify` wrote."""
     from deploy.export.certificate import Certificate
     from deploy.export.evidence import fill_rows
+    from deploy.export.keys import edge_options
 
     made = fill_rows(settings.store, bundle, evidence)
     certificate = Certificate.from_json((made.folder / CERTIFICATE).read_bytes())
@@ -38,5 +39,5 @@ def fill_certificate(bundle: Path, evidence: Sequence[Path], *, settings: Settin
         },
         lines=[f"Bundle  {made.folder}"],
         table=Table(("conversion", "status", "labels changed", "largest change", "why"), rows),
-        next=[f"plumbline-edge verify {made.folder}"],
+        next=[f"plumbline-edge verify {made.folder} {edge_options(made.folder)}"],
     )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from inspection.config import RunConfig
 from inspection.errors import Refused, UserError
 from pipelines.caching import code_fingerprint
+from pipelines.commands.keys import check_keys
 from pipelines.door import load_config
 from pipelines.finished_runs import chosen_records
 from pipelines.launcher.client import open_zenml
@@ -42,6 +43,7 @@ def export_run(
     """Plan, certify, gate, register and compile the student of `run` (else the config's latest); 3 when refused."""
     asked = load_config(path, changes, settings.variables, need_all=False)
     record = chosen_records([run], settings)[0] if run else _latest(asked.name, settings)
+    check_keys(settings.store)
     with stdout_is_stderr():
         client = open_zenml(settings)
         config = _as_trained(client, record, asked)
@@ -84,6 +86,7 @@ def _artifacts(client: Client, record: RunRecord) -> Made:
 
 
 def _fly(trip: Flight, config: RunConfig, made: Made, settings: Settings) -> dict[str, Any]:
+    from deploy.export.keys import edge_options
     from pipelines.export import export
 
     run = trip.start(
@@ -117,6 +120,7 @@ def _fly(trip: Flight, config: RunConfig, made: Made, settings: Settings) -> dic
         "version": enrolment.version,
         "aliases": list(enrolment.aliases),
         "tensorrt": {"status": compiled.status, "reason": compiled.reason},
+        "edge_options": edge_options(release.folder),
     }
     refused = {} if verdict.passed else {"status": "refused", "sentence": verdict.sentence}
     trip.note(made=found, **refused)
@@ -149,6 +153,12 @@ def _answer(trip: Flight, record: RunRecord, made: dict[str, Any]) -> Answer:
             f"TensorRT     {tensorrt['status']}: {tensorrt['reason']}",
             f"Bundle       {made['bundle']}",
         ],
-        next=[f"plumbline-edge verify {made['bundle']}"] if passed else ["plumbline runs"],
+        next=_next(made, passed=passed),
         exit_code=0 if passed else Refused.exit_code,
     )
+
+
+def _next(made: dict[str, Any], *, passed: bool) -> list[str]:
+    if not passed:
+        return ["plumbline runs"]
+    return [f"plumbline-edge verify {made['bundle']} {made['edge_options']}"]

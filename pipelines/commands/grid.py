@@ -17,6 +17,7 @@ from typing import Any
 from deploy.edge.files import canonical_json, sha256_bytes
 from inspection.errors import ConfigError, Interrupted, UserError
 from pipelines.caching import code_fingerprint
+from pipelines.commands.keys import check_keys
 from pipelines.commands.run import (
     carry_out,
     missing_files,
@@ -97,6 +98,7 @@ def run_grid(
     now: Callable[[], datetime],
 ) -> Answer:
     """Run every cell that is not finished already, and compare; exit code that of the worst failure."""
+    check_keys(settings.store)
     grid = _grid(path, changes, settings)
     with stdout_is_stderr():
         open_zenml(settings)

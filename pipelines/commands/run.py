@@ -13,6 +13,7 @@ from inspection.config import RunConfig
 from inspection.errors import ConfigError, Refused
 from inspection.store import Store
 from pipelines.caching import code_fingerprint
+from pipelines.commands.keys import check_keys
 from pipelines.commands.stopped import explained
 from pipelines.door import load_config
 from pipelines.launcher.client import open_zenml
@@ -39,6 +40,7 @@ def run_config(
     if missing := missing_files(config):
         raise ConfigError(missing)
     make_store(settings)
+    check_keys(settings.store)
     with stdout_is_stderr():
         # A missing folder is told before anything is opened.
         source = source_state(config, settings.store)
@@ -76,6 +78,7 @@ def missing_files(config: RunConfig) -> list[str]:
 
 
 def _fly(trip: Flight, config: RunConfig, around: Surroundings, fresh: bool) -> dict[str, Any]:
+    from deploy.export.keys import edge_options
     from inspection.reporting.figures import retention
     from pipelines.train import train
 
@@ -90,6 +93,7 @@ def _fly(trip: Flight, config: RunConfig, around: Surroundings, fresh: bool) -> 
         "report": output(run, "report"),
         "bundle": str(release.folder),
         "digest": release.digest,
+        "edge_options": edge_options(release.folder),
         "model": enrolment.name,
         "version": enrolment.version,
         "aliases": list(enrolment.aliases),
@@ -204,4 +208,5 @@ def _answer(trip: Flight, made: dict[str, Any]) -> Answer:
 def _next(made: dict[str, Any], *, passed: bool) -> list[str]:
     if not passed:
         return ["plumbline report --open"]
-    return [f"plumbline-edge predict {made['bundle']} IMAGES --log LOG", "plumbline report --open"]
+    predict = f"plumbline-edge predict {made['bundle']} {made['edge_options']} IMAGES --log LOG"
+    return [predict, "plumbline report --open"]

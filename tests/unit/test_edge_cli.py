@@ -33,17 +33,17 @@ def images(tmp_path: Path) -> Path:
 def test_verify__tells_what_the_bundle_is_and_what_comes_next(
     bundle: Path, capsys: Captured
 ) -> None:
-    assert main(["verify", str(bundle)]) == 0
+    assert main(["verify", str(bundle), "--unsigned"]) == 0
     found = capsys.readouterr()
     for text in (open_bundle(bundle).digest, "crack, ok, scratch", "12 x 16", "P(ok) >= 0.5"):
         assert text in found.out
     assert "16 images, same labels" in found.out
     assert "nodes on CPUExecutionProvider" in found.out
-    assert f"next: plumbline-edge predict {bundle}" in found.err
+    assert f"next: plumbline-edge predict {bundle} --unsigned IMAGES" in found.err
 
 
 def test_verify__as_one_json_document(bundle: Path, capsys: Captured) -> None:
-    assert main(["verify", str(bundle), "--json", "--threads", "1"]) == 0
+    assert main(["verify", str(bundle), "--unsigned", "--json", "--threads", "1"]) == 0
     ((facts,), _) = lines(capsys)
     assert facts["digest"] == open_bundle(bundle).digest
     assert facts["classes"] == list(CLASSES)
@@ -58,7 +58,7 @@ def test_tampered_bundle__is_refused_by_every_command(
     with (bundle / "model.onnx").open("ab") as stream:
         stream.write(b"\0")
     rest = [str(images), "--log", str(bundle.parent / "log")] if command == ["predict"] else []
-    assert main([*command, str(bundle), *rest]) == 2
+    assert main([*command, str(bundle), "--unsigned", *rest]) == 2
     found = capsys.readouterr()
     assert found.out == ""
     assert found.err.count("\n") == 1
@@ -91,7 +91,7 @@ def test_mistakes__are_one_line_and_code_2(
     places = {"BUNDLE": str(bundle), "EMPTY": str(empty), "IMAGES": str(images)}
     for name, place in places.items():
         arguments = [argument.replace(name, place) for argument in arguments]
-    assert main(arguments) == 2
+    assert main([*arguments, "--unsigned"]) == 2
     found = capsys.readouterr()
     assert found.out == ""
     assert found.err.count("\n") == 1
@@ -99,7 +99,7 @@ def test_mistakes__are_one_line_and_code_2(
 
 
 def test_bench__shows_every_stage(bundle: Path, capsys: Captured) -> None:
-    assert main(["bench", str(bundle), "--repetitions", "5", "--threads", "1"]) == 0
+    assert main(["bench", str(bundle), "--unsigned", "--repetitions", "5", "--threads", "1"]) == 0
     found = capsys.readouterr()
     for text in ("preprocess", "engine", "decide", "statistics", "latency", "images/s"):
         assert text in found.out
@@ -111,7 +111,7 @@ def test_bench__as_one_json_document_over_given_images(
     bundle: Path, images: Path, capsys: Captured
 ) -> None:
     arguments = ["bench", str(bundle), "--repetitions", "20", "--json", "--images", str(images)]
-    assert main(arguments) == 0
+    assert main([*arguments, "--unsigned"]) == 0
     ((facts,), _) = lines(capsys)
     assert facts["images"] == 4
     assert facts["repetitions"] == 20
@@ -142,7 +142,7 @@ def test_help__is_there_for_every_command(command: list[str], capsys: Captured) 
 def test_mistakes__are_a_json_document_for_who_asked_for_one(
     command: str, capsys: Captured
 ) -> None:
-    assert main([command, "absent", "--json"]) == 2
+    assert main([command, "absent", "--unsigned", "--json"]) == 2
     found = capsys.readouterr()
     document = json.loads(found.out)
     assert document["exit_code"] == 2

@@ -37,7 +37,7 @@ def images(tmp_path: Path) -> Path:
 
 
 def test_predict__answers_as_numpy_does(bundle: Path, images: Path, capsys: Captured) -> None:
-    assert main(["predict", str(bundle), str(images)]) == 0
+    assert main(["predict", str(bundle), "--unsigned", str(images)]) == 0
     answers, said = lines(capsys)
     assert [Path(answer["path"]).name for answer in answers] == [
         "a.png", "b_is_a_png.jpg", "c.PNG", "no_suffix",
@@ -58,20 +58,20 @@ def test_predict__takes_files_and_globs(
     pattern: str, bundle: Path, images: Path, capsys: Captured
 ) -> None:
     expected = sorted(path for path in images.glob(pattern) if not path.name.startswith("."))
-    main(["predict", str(bundle), str(images / pattern)])
+    main(["predict", str(bundle), "--unsigned", str(images / pattern)])
     answers, _ = lines(capsys)
     assert [answer["path"] for answer in answers] == [str(path) for path in expected]
 
 
 def test_predict__takes_each_file_once(bundle: Path, images: Path, capsys: Captured) -> None:
-    assert main(["predict", str(bundle), str(images / "a.png"), str(images)]) == 0
+    assert main(["predict", str(bundle), "--unsigned", str(images / "a.png"), str(images)]) == 0
     assert len(lines(capsys)[0]) == 4
 
 
 def test_predict__appends_to_the_log(bundle: Path, images: Path, capsys: Captured) -> None:
     log = images.parent / "log"
     for _ in range(2):
-        assert main(["predict", str(bundle), str(images), "--log", str(log)]) == 0
+        assert main(["predict", str(bundle), "--unsigned", str(images), "--log", str(log)]) == 0
     answers, said = lines(capsys)
     logged = list(read_predictions(log))
     assert [record["image_id"] for record in logged] == [answer["image_id"] for answer in answers]
@@ -117,7 +117,9 @@ def test_bad_images__get_a_reason_and_the_batch_goes_on(
     expected = bad_images(folder)
     missing = str(folder / "missing.png")
     log = tmp_path / "log"
-    assert main(["predict", str(bundle), str(folder), missing, "--log", str(log)]) == 2
+    assert (
+        main(["predict", str(bundle), "--unsigned", str(folder), missing, "--log", str(log)]) == 2
+    )
     answers, said = lines(capsys)
     found = {Path(answer["path"]).name: answer.get("reason", "") for answer in answers}
     assert found == {**expected, "missing.png": "missing"}
@@ -127,7 +129,14 @@ def test_bad_images__get_a_reason_and_the_batch_goes_on(
 
 
 def test_limit__is_given_on_the_command_line(bundle: Path, images: Path, capsys: Captured) -> None:
-    arguments = ["predict", str(bundle), str(images / "a.png"), "--max-megapixels", "0.0001"]
+    arguments = [
+        "predict",
+        str(bundle),
+        "--unsigned",
+        str(images / "a.png"),
+        "--max-megapixels",
+        "0.0001",
+    ]
     assert main(arguments) == 2
     ((answer,), _) = lines(capsys)
     assert answer["reason"] == "too_large"
@@ -136,9 +145,9 @@ def test_limit__is_given_on_the_command_line(bundle: Path, images: Path, capsys:
 def test_label_alone__is_told_as_the_decision(tmp_path: Path, capsys: Captured) -> None:
     folder = write_bundle(tmp_path / "bundle", decision=Decision())
     (tmp_path / "a.png").write_bytes(png(pictures(1)[0]))
-    assert main(["verify", str(folder)]) == 0
+    assert main(["verify", str(folder), "--unsigned"]) == 0
     assert "the label alone\n" in capsys.readouterr().out
-    assert main(["predict", str(folder), str(tmp_path / "a.png")]) == 0
+    assert main(["predict", str(folder), "--unsigned", str(tmp_path / "a.png")]) == 0
     ((answer,), _) = lines(capsys)
     assert (answer["outcome"], answer["p_defect"]) == ("classified", None)
 
@@ -150,7 +159,7 @@ def test_failing_engine__stops_the_batch_with_code_1(
         raise EngineError("the accelerator fell off the bus")
 
     monkeypatch.setattr(Inspector, "inspect", fail)
-    assert main(["predict", str(bundle), str(images)]) == 1
+    assert main(["predict", str(bundle), "--unsigned", str(images)]) == 1
     assert capsys.readouterr() == ("", "error: the accelerator fell off the bus\n")
 
 
@@ -161,7 +170,7 @@ def test_interrupt__says_what_stands(
         raise KeyboardInterrupt
 
     monkeypatch.setattr(Inspector, "inspect", interrupt)
-    assert main(["predict", str(bundle), str(images)]) == 130
+    assert main(["predict", str(bundle), "--unsigned", str(images)]) == 130
     assert "stands" in capsys.readouterr().err
 
 
@@ -172,7 +181,7 @@ def test_system_error__is_one_line(
         raise PermissionError(13, "Permission denied", str(self))
 
     monkeypatch.setattr(Path, "rglob", fail)
-    assert main(["predict", str(bundle), str(images)]) == 2
+    assert main(["predict", str(bundle), "--unsigned", str(images)]) == 2
     assert "Permission denied" in capsys.readouterr().err
 
 
@@ -183,7 +192,7 @@ def test_file_that_vanishes_or_is_closed_to_us__is_no_image_of_the_folder(tmp_pa
 def test_reader_that_has_seen_enough__is_no_error(bundle: Path, images: Path) -> None:
     for i in range(300):
         (images / f"more{i}.png").symlink_to(images / "a.png")
-    predict = f"{sys.executable} -m deploy.edge.cli predict {bundle} {images}"
+    predict = f"{sys.executable} -m deploy.edge.cli predict {bundle} --unsigned {images}"
     command = f"{predict} | head -n 1; echo ${{PIPESTATUS[0]}}"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60)
     answer, code = done.stdout.splitlines()

@@ -42,7 +42,15 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
 def measured(made: Made, target: Path, *more: str) -> dict[str, Any]:
     """The device's command on the bundle; the evidence it wrote."""
     _, release, held = made
-    arguments = ["certify", str(release.folder), str(held), "--out", str(target), *more]
+    arguments = [
+        "certify",
+        str(release.folder),
+        str(held),
+        "--out",
+        str(target),
+        "--unsigned",
+        *more,
+    ]
     assert main(arguments) == 0
     document: dict[str, Any] = json.loads(target.read_text())
     return document
@@ -123,8 +131,11 @@ def test_another_set_is_refused(
         stream.seek(200)
         stream.write(b"x")
     out = str(tmp_path / "row.json")
-    assert main(["certify", str(release.folder), str(other), "--out", out]) == 2
+    assert main(["certify", str(release.folder), str(other), "--out", out, "--unsigned"]) == 2
     assert "is not the set that" in capsys.readouterr().err
-    assert main(["certify", str(release.folder), str(tmp_path / "none"), "--out", out]) == 2
+    assert (
+        main(["certify", str(release.folder), str(tmp_path / "none"), "--out", out, "--unsigned"])
+        == 2
+    )
     assert "no certification set" in capsys.readouterr().err
     assert not Path(out).exists()

@@ -7,7 +7,13 @@ import dataclasses
 import json
 from typing import Any
 
-from deploy.edge.commands.common import add_command, engine_line, open_inspector, say
+from deploy.edge.commands.common import (
+    add_command,
+    engine_line,
+    open_inspector,
+    origin_words,
+    say,
+)
 
 
 def add(commands: Any) -> None:
@@ -50,5 +56,5 @@ def _bench(options: argparse.Namespace) -> int:
         print(f"{engine_line(result.engine)}, {result.machine['architecture']}")
     say("latency = preprocess + engine + decide, batch 1, warm, decoding excluded;")
     say(f"{result.repetitions} repetitions over {result.images} images")
-    say(f"next: plumbline-edge predict {options.bundle} IMAGES --log log/")
+    say(f"next: plumbline-edge predict {options.bundle}{origin_words(options)} IMAGES --log log/")
     return 0

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import argparse
 import math
+import os
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from deploy.edge.errors import UserError
+
 if TYPE_CHECKING:
     from deploy.edge.inspector import Inspector
+    from deploy.edge.signing import Trust
 
 BUNDLE_HELP = "folder of the bundle (it holds manifest.json)"
+KEYS_VARIABLE = "PLUMBLINE_KEYS"
 
 
 def add_command(commands: Any, name: str, run: Any, summary: str) -> argparse.ArgumentParser:
@@ -27,6 +33,16 @@ def add_command(commands: Any, name: str, run: Any, summary: str) -> argparse.Ar
     command.add_argument(
         "--variant", metavar="NAME", help="precision (default: as the bundle's plan says)"
     )
+    origin = command.add_mutually_exclusive_group()
+    origin.add_argument(
+        "--keys",
+        type=folder_path,
+        metavar="FOLDER",
+        help=f"run only what one of its *.pub keys signed (default: ${KEYS_VARIABLE})",
+    )
+    origin.add_argument(
+        "--unsigned", action="store_true", help="run it whoever made it: no signature is checked"
+    )
     command.set_defaults(run=run)
     return command
 
@@ -36,8 +52,34 @@ def open_inspector(options: argparse.Namespace) -> Inspector:
     from deploy.edge.inspector import Inspector
 
     return Inspector.open(
-        options.bundle, engine=options.engine, threads=options.threads, variant=options.variant
+        options.bundle,
+        engine=options.engine,
+        threads=options.threads,
+        variant=options.variant,
+        trust=trust_of(options),
     )
+
+
+def trust_of(options: argparse.Namespace) -> Trust | None:
+    """The keys that the bundle must be signed by; None only where somebody said --unsigned."""
+    from deploy.edge.signing import read_trust
+
+    if options.unsigned:
+        return None
+    folder = options.keys or os.environ.get(KEYS_VARIABLE, "").strip()
+    if not folder:
+        raise UserError(
+            f"no keys to check the bundle's signature with: give --keys FOLDER or set {KEYS_VARIABLE}, "
+            "or say --unsigned to run it whoever made it"
+        )
+    return read_trust(Path(folder))
+
+
+def origin_words(options: argparse.Namespace) -> str:
+    """The same answer again, for the next command line that is shown."""
+    if options.unsigned:
+        return " --unsigned"
+    return f" --keys {shlex.quote(str(options.keys))}" if options.keys else ""
 
 
 def say(text: str) -> None:

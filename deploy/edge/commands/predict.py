@@ -8,7 +8,14 @@ import shlex
 from collections import Counter
 from typing import Any
 
-from deploy.edge.commands.common import add_command, folder_path, open_inspector, positive, say
+from deploy.edge.commands.common import (
+    add_command,
+    folder_path,
+    open_inspector,
+    origin_words,
+    positive,
+    say,
+)
 
 
 def add(commands: Any) -> None:
@@ -63,5 +70,6 @@ def _say_next(options: argparse.Namespace) -> None:
     else:
         images = shlex.join(options.images)
         say(
-            f"next, to keep what was found: plumbline-edge predict {options.bundle} {images} --log log/"
+            "next, to keep what was found: "
+            f"plumbline-edge predict {options.bundle}{origin_words(options)} {images} --log log/"
         )

@@ -4,10 +4,19 @@ from __future__ import annotations
 
 import argparse
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from deploy.edge.commands.common import add_command, engine_line, open_inspector, say
+from deploy.edge.commands.common import (
+    add_command,
+    engine_line,
+    open_inspector,
+    origin_words,
+    say,
+)
 from deploy.edge.errors import TamperedBundle
+
+if TYPE_CHECKING:
+    from deploy.edge.bundle import Bundle
 
 
 def add(commands: Any) -> None:
@@ -31,6 +40,9 @@ def _verify(options: argparse.Namespace) -> int:
         "bundle": str(bundle.folder),
         "name": manifest.name,
         "digest": bundle.digest,
+        "signed_by": [{"name": key.name, "key": key.fingerprint} for key in bundle.signers],
+        "signatures": [signature.key for signature in bundle.signatures],
+        "signature_checked": not options.unsigned,
         "classes": list(manifest.classes),
         "input": [manifest.preprocessing.height, manifest.preprocessing.width, 3],
         "files": len(manifest.files),
@@ -45,6 +57,7 @@ def _verify(options: argparse.Namespace) -> int:
     else:
         rows = {
             "bundle": f"{manifest.name}  {bundle.digest}",
+            "signed": _signed(bundle),
             "classes": ", ".join(manifest.classes),
             "input": "{} x {} RGB, {}".format(*facts["input"][:2], manifest.preprocessing.resize),
             "decision": _decision(manifest.decision),
@@ -56,8 +69,16 @@ def _verify(options: argparse.Namespace) -> int:
         for name, text in rows.items():
             print(f"{name:<10}{text}")
     say("verified: this bundle may run here")
-    say(f"next: plumbline-edge predict {options.bundle} IMAGES --log log/")
+    say(f"next: plumbline-edge predict {options.bundle}{origin_words(options)} IMAGES --log log/")
     return 0
+
+
+def _signed(bundle: Bundle) -> str:
+    if bundle.signers:
+        return "by " + ", ".join(f"{key.name} {key.fingerprint}" for key in bundle.signers)
+    if bundle.signatures:
+        return "not checked; it says by " + ", ".join(s.key for s in bundle.signatures)
+    return "by nobody, and --unsigned allowed it"
 
 
 def _decision(decision: Any) -> str:
