@@ -59,4 +59,4 @@ def export(config: RunConfig, made: Made, store: str, code: str, run: str) -> No
     release = certify(planned, index, test_set, teacher, student, *named, code)
     verdict = gate_model(release, index, c.gate, c.name, megapixels, store)
     register_export(release, planned, verdict, c, run, store)
-    compile_tensorrt(release, store)
+    compile_tensorrt(release)

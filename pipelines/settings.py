@@ -25,6 +25,7 @@ KNOWN: Mapping[str, str] = {
     "PLUMBLINE_WEIGHTS": "the folder of your weights files, for configs that say ${PLUMBLINE_WEIGHTS}",
     "PLUMBLINE_KEYS": "plumbline-edge: the folder of public keys whose bundles may run (not from a .env)",
     "PLUMBLINE_KEY_PASSPHRASE": "opens the private keys that sign bundles",
+    "PLUMBLINE_ENGINES": "plumbline-edge: where compiled TensorRT engines are kept (default: the user's cache)",
     "PLUMBLINE_DEBUG": "1: full tracebacks and ZenML's own log on stderr",
     "PLUMBLINE_TEST_ASSETS": "real images for the tests of this repository",
 }

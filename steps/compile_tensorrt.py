@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 from zenml import log_metadata, step
 
+from deploy.edge.commands.common import say
 from deploy.export.compiled import Compiled, compile_here
 from deploy.export.release import Release
-from inspection.store import Store
 
 
 @step(enable_cache=False)
-def compile_tensorrt(release: Release, store: str) -> Annotated[Compiled, "compiled"]:
+def compile_tensorrt(release: Release) -> Annotated[Compiled, "compiled"]:
     """The code of `plumbline-edge compile`."""
-    compiled = compile_here(release.folder, Store(Path(store)))
+    compiled = compile_here(release.folder, say)
     log_metadata({"status": compiled.status, "reason": compiled.reason})
     return compiled

@@ -65,7 +65,7 @@ def bench(
         },
         repetitions=repetitions,
         images=len(images),
-        engine=inspector.engine.describe(),
+        engine=inspector.describe(),
         model=inspector.bundle.digest,
         variant=inspector.variant,
         model_bytes=inspector.graph.stat().st_size,

@@ -1,4 +1,4 @@
-"""`plumbline-edge`: verify, predict, bench, certify. Answers on stdout, everything said to people on stderr.
+"""`plumbline-edge`: verify, predict, bench, certify, compile. Answers on stdout, everything said to people on stderr.
 
 Exit codes: 0 well; 1 a fault of ours or the runtime; 2 something the user can mend, or an image without answer;
 130 stopped by Ctrl-C; 141 the reader of our output went away.
@@ -13,13 +13,13 @@ import sys
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 
-from deploy.edge.commands import bench, certify, predict, verify
+from deploy.edge.commands import bench, certify, compile, predict, verify
 from deploy.edge.commands.common import say
 from deploy.edge.errors import PlumblineError
 
 BROKEN_PIPE = 141
 """What a shell reports of a program that SIGPIPE ended."""
-COMMANDS = (verify, predict, bench, certify)
+COMMANDS = (verify, predict, bench, certify, compile)
 """To add a command, add its module here."""
 
 

@@ -3,6 +3,7 @@
     PlumblineError                exit code 1: ours
     ├── UserError                 exit code 2: the message says rule, value, remedy
     │   ├── ImageError            one image cannot be used (a batch goes on without it)
+    │   ├── EngineUnavailable     this machine cannot run the engine that was asked for
     │   └── BundleError           a bundle is incomplete or does not fit this runtime
     │       ├── TamperedBundle    a file, a signature or a golden output is not what was promised
     │       └── UntrustedBundle   nobody whom this device trusts has signed it
@@ -31,6 +32,14 @@ class ImageError(UserError):
 
     def __init__(self, reason: str, message: str) -> None:
         super().__init__(message)
+        self.reason = reason
+
+
+class EngineUnavailable(UserError):
+    """`engine` (its name for people) cannot run here; `reason` alone serves a list of those passed over."""
+
+    def __init__(self, engine: str, reason: str, remedy: str) -> None:
+        super().__init__(f"{engine} cannot run here: {reason}; {remedy}")
         self.reason = reason
 
 

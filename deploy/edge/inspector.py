@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +16,7 @@ from deploy.edge.bundle import Bundle, open_bundle, self_test
 from deploy.edge.decide import Verdict, decide
 from deploy.edge.engines.base import Engine
 from deploy.edge.engines.registry import open_engine
+from deploy.edge.engines.resolver import PassedOver, resolve
 from deploy.edge.preprocess import preprocess
 from deploy.edge.signing import Trust
 from deploy.edge.spec import FP32
@@ -48,13 +52,14 @@ class Inspection:
 class Inspector:
     """A verified bundle in a running engine; `golden_gap` is the self-test's largest change of a probability.
 
-    `variant` is the precision that runs.
+    `variant` is the precision that runs, `passed_over` the faster runtimes that cannot, with the reason of each.
     """
 
     bundle: Bundle
     engine: Engine
     golden_gap: float
     variant: str = FP32
+    passed_over: tuple[PassedOver, ...] = ()
 
     @property
     def graph(self) -> Path:
@@ -70,22 +75,24 @@ class Inspector:
         threads: int | None = None,
         variant: str | None = None,
         trust: Trust | None = None,
+        require: str | None = None,
     ) -> Inspector:
         """Verify every hash, load the engine, repeat the golden images; raises before the first image, or never.
 
-        `variant` and `threads` left open are those that the bundle's plan names for this engine. `trust` as for
-        `open_bundle`: None leaves the bundle's origin to the caller.
+        `variant` and `threads` left open are those that the bundle's plan names for this engine. Engine `auto` is the
+        fastest that runs here; `require` names the one that must. `trust` as for `open_bundle`: None leaves the
+        bundle's origin to the caller.
         """
         bundle = open_bundle(folder, trust)
-        plan = bundle.manifest.plan(engine)
-        chosen = variant or plan.variant
-        running = open_engine(
-            engine,
-            bundle.graph(chosen),
-            threads=threads if threads is not None else plan.threads,
-            spinning=plan.spinning,
-        )
-        return cls(bundle, running, self_test(bundle, running, chosen), chosen)
+        start = partial(_start, bundle, threads=threads, variant=variant)
+        resolved = resolve(engine, start, require)
+        running, gap, chosen = resolved.opened
+        return cls(bundle, running, gap, chosen, resolved.passed_over)
+
+    def describe(self) -> dict[str, Any]:
+        """The running engine's own description, and every runtime that was passed over; JSON-able."""
+        passed = [dataclasses.asdict(passed) for passed in self.passed_over]
+        return {**self.engine.describe(), "passed_over": passed}
 
     def inspect(self, pixels: npt.NDArray[np.uint8]) -> Inspection:
         """What the model makes of one decoded image, uint8 RGB (H, W, 3)."""
@@ -108,3 +115,19 @@ class Inspector:
             latency_ms=(decided - start) * 1e3,
             timing=Timing(*(float(stage) for stage in marks)),
         )
+
+
+def _start(
+    bundle: Bundle, engine: str, *, threads: int | None, variant: str | None
+) -> tuple[Engine, float, str]:
+    """The bundle in `engine`, its largest golden change of a probability, and its precision."""
+    plan = bundle.manifest.plan(engine)
+    chosen = variant or plan.variant
+    running = open_engine(
+        engine,
+        bundle.graph(chosen),
+        threads=threads if threads is not None else plan.threads,
+        spinning=plan.spinning,
+        prove=partial(self_test, bundle, variant=chosen),
+    )
+    return running, self_test(bundle, running, chosen), chosen

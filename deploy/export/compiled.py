@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from deploy.edge.bundle import open_bundle
+from deploy.edge.compilation import compile_bundle
+from deploy.edge.errors import EngineUnavailable
 from inspection.records import Record
-from inspection.store import Store
 
 
 @dataclass(frozen=True)
@@ -19,6 +22,10 @@ class Compiled(Record):
     engine: Path | None = None
 
 
-def compile_here(bundle: Path, store: Store) -> Compiled:
+def compile_here(bundle: Path, say: Callable[[str], None]) -> Compiled:
     """The bundle's TensorRT engine, built and golden-tested here; pending where CUDA or TensorRT is missing."""
-    return Compiled("pending", f"TODO {bundle} {store}")
+    try:
+        made = compile_bundle(open_bundle(bundle), say=say)
+    except EngineUnavailable as error:
+        return Compiled("pending", error.reason)
+    return Compiled("built", f"{made.variant} for {made.target}", made.path)

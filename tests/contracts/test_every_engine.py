@@ -19,6 +19,7 @@ from deploy.edge.bundle import open_bundle, self_test
 from deploy.edge.decide import decide
 from deploy.edge.engines.registry import ENGINES, open_engine
 from deploy.edge.errors import BundleError, EngineError, PlumblineError, TamperedBundle, UserError
+from tests.devices import gpu_marks, skip_unless_here
 from tests.edge_bundles import (
     CLASSES,
     DECISION,
@@ -31,7 +32,17 @@ from tests.edge_bundles import (
 )
 
 TOLERANCE = 1e-4
-every_engine = pytest.mark.parametrize("name", ENGINES)
+every_engine = pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=gpu_marks(name)) for name in ENGINES]
+)
+
+
+@pytest.fixture(autouse=True)
+def engine_is_here(request: pytest.FixtureRequest) -> None:
+    """A runtime that this machine cannot run is skipped with the reason, or fails where it is required."""
+    call = getattr(request.node, "callspec", None)
+    if call is not None and "name" in call.params:
+        skip_unless_here(call.params["name"])
 
 
 @pytest.fixture
@@ -200,7 +211,7 @@ def test_self_test__passes_the_sound_and_fails_the_swapped_bundle(
 def test_unknown_engine__comes_with_the_nearest_name(model: Path) -> None:
     with pytest.raises(UserError, match="did you mean 'onnxruntime'"):
         open_engine("onnxruntme", model)
-    with pytest.raises(UserError, match="choose from onnxruntime"):
+    with pytest.raises(UserError, match="choose from onnxruntime, "):
         open_engine("abacus", model)
 
 

@@ -159,7 +159,8 @@ def test_failing_engine__stops_the_batch_with_code_1(
         raise EngineError("the accelerator fell off the bus")
 
     monkeypatch.setattr(Inspector, "inspect", fail)
-    assert main(["predict", str(bundle), "--unsigned", str(images)]) == 1
+    arguments = ["predict", str(bundle), "--unsigned", str(images), "--engine", "onnxruntime"]
+    assert main(arguments) == 1
     assert capsys.readouterr() == ("", "error: the accelerator fell off the bus\n")
 
 

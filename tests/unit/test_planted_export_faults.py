@@ -110,9 +110,7 @@ def test_a_graph_exchanged_on_the_way_is_refused_by_the_device(
     shutil.copytree(made[2].folder, folder)
     export_onnx(SPOILT[fault](), SIZE, folder / "model.onnx")
     resign(folder)
-    with pytest.raises(
-        TamperedBundle, match="golden self-test"
-    ):
+    with pytest.raises(TamperedBundle, match="golden self-test"):
         Inspector.open(folder)
 
 

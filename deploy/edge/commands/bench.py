@@ -13,6 +13,7 @@ from deploy.edge.commands.common import (
     open_inspector,
     origin_words,
     say,
+    say_engine,
 )
 
 
@@ -54,6 +55,7 @@ def _bench(options: argparse.Namespace) -> int:
             print(f"{name:<12}" + "".join(f"{value:>12.3f}" for value in row))
         print(f"\n{result.images_per_second:.0f} images/s, model {result.model_bytes / 1e6:.2f} MB")
         print(f"{engine_line(result.engine)}, {result.machine['architecture']}")
+    say_engine(inspector)
     say("latency = preprocess + engine + decide, batch 1, warm, decoding excluded;")
     say(f"{result.repetitions} repetitions over {result.images} images")
     say(f"next: plumbline-edge predict {options.bundle}{origin_words(options)} IMAGES --log log/")

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from deploy.edge.commands.common import add_command, engine_line, open_inspector, say
+from deploy.edge.commands.common import add_command, engine_line, open_inspector, say, say_engine
 
 
 def add(commands: Any) -> None:
@@ -48,6 +48,7 @@ def _certify(options: argparse.Namespace) -> int:
         }
         for name, text in rows.items():
             print(f"{name:<10}{text}")
+    say_engine(inspector)
     say(
         f"written to {options.out}; in the workshop: plumbline certify {options.bundle} {options.out}"
     )

@@ -10,6 +10,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from deploy.edge.engines.registry import ENGINES
+from deploy.edge.engines.resolver import AUTO, spoken
 from deploy.edge.errors import UserError
 
 if TYPE_CHECKING:
@@ -20,16 +22,17 @@ BUNDLE_HELP = "folder of the bundle (it holds manifest.json)"
 KEYS_VARIABLE = "PLUMBLINE_KEYS"
 
 
-def add_command(commands: Any, name: str, run: Any, summary: str) -> argparse.ArgumentParser:
-    """A command that opens a bundle: `run` gets its options and gives the exit code."""
+def add_command(
+    commands: Any, name: str, run: Any, summary: str, *, engine: bool = True
+) -> argparse.ArgumentParser:
+    """A command that opens a bundle: `run` gets its options and gives the exit code.
+
+    With `engine` it runs the bundle and takes the options of that.
+    """
     command: argparse.ArgumentParser = commands.add_parser(
         name, help=summary, description=f"{summary[0].upper()}{summary[1:]}."
     )
     command.add_argument("bundle", metavar="BUNDLE", type=Path, help=BUNDLE_HELP)
-    command.add_argument("--engine", default="onnxruntime", help="runtime (default: %(default)s)")
-    command.add_argument(
-        "--threads", type=int, metavar="N", help="threads (default: cores, at most 4)"
-    )
     command.add_argument(
         "--variant", metavar="NAME", help="precision (default: as the bundle's plan says)"
     )
@@ -43,8 +46,25 @@ def add_command(commands: Any, name: str, run: Any, summary: str) -> argparse.Ar
     origin.add_argument(
         "--unsigned", action="store_true", help="run it whoever made it: no signature is checked"
     )
+    if engine:
+        _add_engine_options(command)
     command.set_defaults(run=run)
     return command
+
+
+def _add_engine_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--engine",
+        default=AUTO,
+        metavar="NAME",
+        help=f"runtime: {', '.join(ENGINES)}, or auto: the fastest that runs here (default)",
+    )
+    command.add_argument(
+        "--require", metavar="NAME", help="refuse to run on any other runtime than this one"
+    )
+    command.add_argument(
+        "--threads", type=int, metavar="N", help="threads (default: cores, at most 4)"
+    )
 
 
 def open_inspector(options: argparse.Namespace) -> Inspector:
@@ -57,6 +77,7 @@ def open_inspector(options: argparse.Namespace) -> Inspector:
         threads=options.threads,
         variant=options.variant,
         trust=trust_of(options),
+        require=options.require,
     )
 
 
@@ -85,6 +106,12 @@ def origin_words(options: argparse.Namespace) -> str:
 def say(text: str) -> None:
     """One line for people, on stderr."""
     print(" ".join(text.split()), file=sys.stderr)
+
+
+def say_engine(inspector: Inspector) -> None:
+    """Which runtime was chosen and why no faster one, if there was a choice."""
+    if line := spoken(inspector.engine.name, inspector.passed_over):
+        say(line)
 
 
 def engine_line(facts: Any) -> str:

@@ -15,6 +15,7 @@ from deploy.edge.commands.common import (
     origin_words,
     positive,
     say,
+    say_engine,
 )
 
 
@@ -44,6 +45,7 @@ def _predict(options: argparse.Namespace) -> int:
     paths = find_images(options.images)
     log = PredictionLog(options.log) if options.log else None
     inspector = open_inspector(options)
+    say_engine(inspector)
     classes, model = inspector.bundle.manifest.classes, inspector.bundle.digest
     counts: Counter[str] = Counter()
     try:

@@ -12,6 +12,7 @@ from deploy.edge.commands.common import (
     open_inspector,
     origin_words,
     say,
+    say_engine,
 )
 from deploy.edge.errors import TamperedBundle
 
@@ -50,7 +51,7 @@ def _verify(options: argparse.Namespace) -> int:
         "golden_gap": inspector.golden_gap,
         "variant": inspector.variant,
         "golden_tolerance": manifest.variant(inspector.variant).golden_tolerance,
-        "engine": inspector.engine.describe(),
+        "engine": inspector.describe(),
     }
     if options.json:
         print(json.dumps(facts))
@@ -65,9 +66,12 @@ def _verify(options: argparse.Namespace) -> int:
             "golden": f"{len(bundle.golden)} images, same labels, largest change of a probability "
             f"{inspector.golden_gap:.1e} (allowed {facts['golden_tolerance']:.0e})",
             "engine": f"{engine_line(facts['engine'])}, {inspector.variant}",
+            **{f"not {passed.engine}": passed.reason for passed in inspector.passed_over},
         }
+        width = max(10, *(len(name) + 2 for name in rows))
         for name, text in rows.items():
-            print(f"{name:<10}{text}")
+            print(f"{name:<{width}}{text}")
+    say_engine(inspector)
     say("verified: this bundle may run here")
     say(f"next: plumbline-edge predict {options.bundle}{origin_words(options)} IMAGES --log log/")
     return 0

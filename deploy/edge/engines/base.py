@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -38,6 +39,10 @@ class Engine(Protocol):
     def describe(self) -> dict[str, Any]:
         """Runtime, version, threads, input size and where the graph really runs; JSON-able."""
         ...
+
+
+Prove = Callable[[Engine], float]
+"""Runs the golden images through an engine: the largest change of a probability, or an error."""
 
 
 def check_images(images: npt.NDArray[np.uint8], height: int, width: int) -> None:
