@@ -33,5 +33,5 @@ def plan_precision(
         folder=file.parent,
         max_megapixels=max_megapixels,
     )
-    log_metadata({"plan": planned.sentence, **{p.name: p.sentence for p in planned.precisions}})
+    log_metadata({"plan": planned.sentence, **planned.sentences})
     return planned

@@ -59,6 +59,11 @@ class Planned(Record):
         """The precisions whose files go into the bundle."""
         return tuple(one for one in self.precisions if one.file and one.fate != "refused")
 
+    @property
+    def sentences(self) -> dict[str, str]:
+        """Why each precision was chosen or not, by name."""
+        return {one.name: one.sentence for one in self.precisions}
+
     def document(self) -> dict[str, Any]:
         """What the bundle says of it, without places of this machine."""
         said: dict[str, Any] = json.loads(self.to_json())

@@ -103,7 +103,17 @@ def test_command__prints_what_it_made_and_the_next_command(
 
     monkeypatch.setattr("deploy.edge.compilation.compile_bundle", planted)
     cache = tmp_path / "engines"
-    line = ["compile", str(bundle), "--batch", "4", "--workspace", "64", "--cache", str(cache)]
+    line = [
+        "compile",
+        str(bundle),
+        "--unsigned",
+        "--batch",
+        "4",
+        "--workspace",
+        "64",
+        "--cache",
+        str(cache),
+    ]
     assert main(line) == 0
     found = capsys.readouterr()
     for text in (

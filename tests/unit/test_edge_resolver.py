@@ -136,7 +136,7 @@ def test_inspector__tells_what_runs_and_why_nothing_faster(bundle: Path) -> None
 
 @without_gpu
 def test_verify__shows_the_backend_and_every_reason(bundle: Path, capsys: Captured) -> None:
-    assert main(["verify", str(bundle), "--threads", "1"]) == 0
+    assert main(["verify", str(bundle), "--unsigned", "--threads", "1"]) == 0
     found = capsys.readouterr()
     assert "nodes on CPUExecutionProvider" in found.out
     assert "not tensorrt" in found.out
@@ -144,13 +144,13 @@ def test_verify__shows_the_backend_and_every_reason(bundle: Path, capsys: Captur
     (told,) = [line for line in found.err.splitlines() if line.startswith("engine onnxruntime (")]
     assert "not tensorrt: no NVIDIA" in told
     assert "not onnxruntime-cuda:" in told
-    assert main(["verify", str(bundle), "--json"]) == 0
+    assert main(["verify", str(bundle), "--unsigned", "--json"]) == 0
     ((facts,), _) = lines(capsys)
     assert [passed["engine"] for passed in facts["engine"]["passed_over"]] == list(ORDER[:2])
 
 
 def test_engine_named__is_not_commented(bundle: Path, capsys: Captured) -> None:
-    assert main(["verify", str(bundle), "--engine", "onnxruntime"]) == 0
+    assert main(["verify", str(bundle), "--unsigned", "--engine", "onnxruntime"]) == 0
     found = capsys.readouterr()
     assert "not tensorrt" not in found.out + found.err
 
@@ -172,7 +172,7 @@ def test_without_a_gpu__what_needs_one_ends_with_one_sentence_and_code_2(
     command, *rest = arguments
     if command == "compile":
         rest += ["--cache", str(tmp_path / "engines")]
-    assert main([command, str(bundle), *rest]) == 2
+    assert main([command, str(bundle), "--unsigned", *rest]) == 2
     found = capsys.readouterr()
     assert found.out == ""
     assert found.err.count("\n") == 1
@@ -196,7 +196,7 @@ def test_mistakes__are_one_line(
     arguments: list[str], says: str, bundle: Path, capsys: Captured
 ) -> None:
     line = [str(bundle) if word == "BUNDLE" else word for word in arguments]
-    assert main(line) == 2
+    assert main([*line, "--unsigned"]) == 2
     found = capsys.readouterr()
     assert found.err.count("\n") == 1
     assert says in found.err
