@@ -6,6 +6,7 @@ import dataclasses
 import time
 from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import numpy.typing as npt
 
 from deploy.edge.bundle import Bundle, open_bundle, self_test
 from deploy.edge.decide import Verdict, decide
-from deploy.edge.engines.base import Engine
+from deploy.edge.engines.base import Engine, Outputs
 from deploy.edge.engines.registry import open_engine
 from deploy.edge.engines.resolver import PassedOver, resolve
 from deploy.edge.preprocess import preprocess
@@ -95,7 +96,28 @@ class Inspector:
         return {**self.engine.describe(), "passed_over": passed}
 
     def inspect(self, pixels: npt.NDArray[np.uint8]) -> Inspection:
-        """What the model makes of one decoded image, uint8 RGB (H, W, 3)."""
+        """What the model makes of one decoded image, uint8 RGB (H, W, 3), and the statistics that a log keeps of it."""
+        verdict, outputs, marks = self._answer(pixels)
+        statistics = image_statistics(pixels)
+        start, *_, decided = marks
+        stages = [(end - begin) * 1e3 for begin, end in pairwise((*marks, time.perf_counter()))]
+        return Inspection(
+            verdict=verdict,
+            probabilities=outputs.probabilities[0],
+            embedding=outputs.embedding[0],
+            statistics=statistics,
+            latency_ms=(decided - start) * 1e3,
+            timing=Timing(*stages),
+        )
+
+    def verdict(self, pixels: npt.NDArray[np.uint8]) -> Verdict:
+        """The verdict alone, for a caller that keeps no log."""
+        return self._answer(pixels)[0]
+
+    def _answer(
+        self, pixels: npt.NDArray[np.uint8]
+    ) -> tuple[Verdict, Outputs, tuple[float, float, float, float]]:
+        """Verdict, outputs, and the times before, after preprocessing, after the engine, after the decision."""
         manifest = self.bundle.manifest
         start = time.perf_counter()
         batch = preprocess(pixels, manifest.preprocessing)[None]
@@ -103,18 +125,7 @@ class Inspector:
         outputs = self.engine.run(batch)
         answered = time.perf_counter()
         verdict = decide(outputs.probabilities[0], manifest.classes, manifest.decision)
-        decided = time.perf_counter()
-        statistics = image_statistics(pixels)
-        done = time.perf_counter()
-        marks = np.diff([start, prepared, answered, decided, done]) * 1e3
-        return Inspection(
-            verdict=verdict,
-            probabilities=outputs.probabilities[0],
-            embedding=outputs.embedding[0],
-            statistics=statistics,
-            latency_ms=(decided - start) * 1e3,
-            timing=Timing(*(float(stage) for stage in marks)),
-        )
+        return verdict, outputs, (start, prepared, answered, time.perf_counter())
 
 
 def _start(

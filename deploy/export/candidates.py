@@ -12,7 +12,7 @@ import onnx
 
 from deploy.edge.files import write_bytes
 from deploy.export.certificate import FP16, INT8_CPU, INT8_TENSORRT
-from deploy.export.onnx_graph import ExportError
+from deploy.export.errors import ExportError
 from deploy.export.precision.calibration import Calibration
 from deploy.export.precision.dialect import check_tensorrt_dialect
 from deploy.export.precision.fp16 import to_fp16

@@ -18,18 +18,15 @@ import onnx
 import torch
 from torch import nn
 
-from deploy.edge.errors import PlumblineError
+from deploy.edge.engines.base import INPUT
 from deploy.edge.files import write_bytes
 from deploy.edge.spec import Preprocessing
+from deploy.export.errors import ExportError
+from deploy.export.pixels_first import cast_pixels_first
 
 OPSET = 20
-INPUT = "image"
 OUTPUTS = ("probabilities", "embedding")
 MAX_BATCH = 4096
-
-
-class ExportError(PlumblineError):
-    """The exported graph breaks the contract: a fault of the model's code."""
 
 
 def export_onnx(graph: nn.Module, preprocessing: Preprocessing, target: Path) -> Path:
@@ -51,7 +48,7 @@ def export_onnx(graph: nn.Module, preprocessing: Preprocessing, target: Path) ->
         )
     if program is None:
         raise ExportError("torch.onnx.export returned no program")
-    model = program.model_proto
+    model = cast_pixels_first(onnx.shape_inference.infer_shapes(program.model_proto))
     strip(model)
     check_contract(model, preprocessing)
     write_bytes(target, model.SerializeToString(deterministic=True))

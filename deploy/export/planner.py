@@ -23,7 +23,11 @@ from deploy.export.certificate import FP16, INT8_CPU, INT8_TENSORRT
 from deploy.export.golden import TOLERANCE
 from deploy.export.judge import Judge, Subject, ask
 from deploy.export.planned import Planned, Precision
-from deploy.export.precision.calibration import Calibration, calibration_images
+from deploy.export.precision.calibration import (
+    Calibration,
+    calibration_images,
+    check_calibration,
+)
 from deploy.export.speed import Ratio, Speed, Times, best_ways, ratio, time_ways, ways_of
 from inspection.config import ExportConfig
 from inspection.data.index import ImageIndex
@@ -53,6 +57,7 @@ def plan_precision(
     calibration = calibration_images(
         index, sizes, count=config.calibration_images, max_megapixels=max_megapixels
     )
+    check_calibration(calibration, index, max_megapixels=max_megapixels)
     val = index.split("val")
     reference = ask(subject.fp32, val, sizes, max_megapixels)
     judge = Judge(subject, val, reference, config, max_megapixels, trained)

@@ -124,7 +124,9 @@ def test_command__prints_what_it_made_and_the_next_command(
         "2.0e-04",
     ):
         assert text in found.out
-    verify = f"PLUMBLINE_ENGINES={cache} plumbline-edge verify {bundle} --require tensorrt"
+    verify = (
+        f"PLUMBLINE_ENGINES={cache} plumbline-edge verify {bundle} --unsigned --require tensorrt"
+    )
     assert f"next: {verify}" in found.err
     assert asked["options"] == BuildOptions(batch=4, workspace_mb=64)
     assert (asked["cache"], asked["variant"], asked["digest"]) == (

@@ -10,7 +10,8 @@ import torch
 from torch import nn
 
 from deploy.edge.spec import Preprocessing
-from deploy.export.onnx_graph import OPSET, ExportError, check_contract, export_onnx, strip
+from deploy.export.errors import ExportError
+from deploy.export.onnx_graph import OPSET, check_contract, export_onnx, strip
 
 pytestmark = pytest.mark.training
 

@@ -13,8 +13,9 @@ import numpy.typing as npt
 import onnx
 from onnx import numpy_helper
 
-from deploy.export.onnx_graph import OPSET, ExportError
-from deploy.export.precision.typed_graph import element_types
+from deploy.export.errors import ExportError
+from deploy.export.onnx_graph import OPSET
+from deploy.export.pixels_first import element_types
 
 Kind = onnx.TensorProto
 FLOATS = frozenset({Kind.FLOAT, Kind.FLOAT16, Kind.BFLOAT16, Kind.DOUBLE})
@@ -97,11 +98,11 @@ def _qdq(node: onnx.NodeProto, types: Mapping[str, int], weights: Weights) -> It
     scale = weights.get(node.input[1])
     if scale is None:
         yield "its scale is computed; use a constant"
-    elif not (np.isfinite(scale).all() and (scale > 0).all()):
+    elif not (np.isfinite(scale).all() and bool((scale > np.float32(0)).all())):
         yield "a scale is not positive; quantise again without that layer"
     if len(node.input) > 2 and node.input[2]:
         zero = weights.get(node.input[2])
-        if zero is None or np.any(zero != 0):
+        if zero is None or bool((zero != 0).any()):
             yield "a zero point that is not 0; quantise symmetrically"
 
 

@@ -14,17 +14,11 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
+from deploy.export.pixels_first import cast_pixels_first, element_types
 from deploy.export.precision.calibration import Calibration
 from deploy.export.precision.islands import FP16_MAX, SAFE, Island, fp32_islands
 from deploy.export.precision.ranges import activation_ranges
-from deploy.export.precision.typed_graph import (
-    FLOAT,
-    HALF,
-    cast_pixels_first,
-    element_types,
-    finished,
-    flat_copy,
-)
+from deploy.export.precision.typed_graph import FLOAT, HALF, finished, flat_copy
 
 ALWAYS_FLOAT = {("Resize", 1), ("Resize", 2)}
 """Inputs that ONNX or TensorRT wants as FP32 whatever the node computes in."""

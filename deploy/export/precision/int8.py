@@ -17,20 +17,18 @@ import numpy as np
 import onnx
 
 from deploy.edge.files import write_bytes
-from deploy.export.onnx_graph import ExportError
+from deploy.export.errors import ExportError
+from deploy.export.pixels_first import cast_pixels_first
 from deploy.export.precision.calibration import Calibration
 from deploy.export.precision.ranges import Range, activation_ranges, clipped_peaks
-from deploy.export.precision.typed_graph import (
-    cast_pixels_first,
-    finished,
-    flat_copy,
-    model_bytes,
-)
+from deploy.export.precision.typed_graph import finished, flat_copy, model_bytes
 
 WEIGHTED = ("Conv", "Gemm", "MatMul")
 CPU_CARRIED = ("Add", "AveragePool", "Concat", "GlobalAveragePool", "MaxPool")
 """On a CPU these too stay in 8 bits between two quantised layers; only in networks without layer normalisation,
 whose residual sums have outliers."""
+FOLDED = ("Clip", "Relu")
+"""Runtimes take them into the layer before."""
 PERCENTILE = 99.99
 """Of magnitudes, where scales must be symmetric: a rare outlier would cost every other value a bit."""
 
@@ -76,6 +74,10 @@ def prepare(model: onnx.ModelProto, calibration: Calibration) -> Prepared:
     """Optimise the FP32 graph (batch norms folded, constants computed) and measure it; ExportError if it cannot be."""
     ready = _optimised(flat_copy(model))
     layers, attention = _layers(ready)
+    if not layers:
+        raise ExportError(
+            f"nothing to quantise: the graph has no {', '.join(sorted(WEIGHTED))} with constant weights"
+        )
     ranges = activation_ranges(ready, calibration.images)
     read = {name for node in ready.graph.node for name in _quantisable(node)} & set(ranges)
     measured = {name: ranges[name] for name in ranges if name in read}
@@ -103,7 +105,7 @@ def to_int8_cpu(
     made = _quantised(
         ready,
         found,
-        exclude,
+        [*exclude, *_sums_in_float(ready.model, exclude)],
         operators=(*WEIGHTED, *CPU_CARRIED) if plain else WEIGHTED,
         unsigned=True,
         options={"ActivationSymmetric": False},
@@ -133,6 +135,8 @@ def to_int8_tensorrt(
             "ActivationSymmetric": True,
             "QuantizeBias": False,
             "QDQKeepRemovableActivations": True,
+            # Only what a layer reads is rounded: a pair behind it would stand between it and its ReLU.
+            "OpTypesToExcludeOutputQuantization": list(WEIGHTED),
         },
     )
     method = f"{PERCENTILE} % of magnitudes"
@@ -196,7 +200,8 @@ def _report(
     dialect: str, method: str, ready: Prepared, made: onnx.ModelProto, exclude: Collection[str]
 ) -> Int8Report:
     """Read back from the graph, not from what was asked."""
-    quantised = quantised_layers(made)
+    found = set(quantised_layers(made))
+    quantised = tuple(name for name in ready.layers if name in found)
     if not quantised and not set(exclude) >= set(ready.layers):
         raise ExportError("no layer could be quantised: every weight or activation is out of reach")
     return Int8Report(
@@ -233,6 +238,22 @@ def _layers(model: onnx.ModelProto) -> tuple[tuple[str, ...], tuple[str, ...]]:
         tuple(node.name for node in weighted if node.input[1] in fixed),
         tuple(node.name for node in weighted if node.input[1] not in fixed),
     )
+
+
+def _sums_in_float(model: onnx.ModelProto, exclude: Collection[str]) -> list[str]:
+    """Carried nodes that read something that is no 8 bit number: rounding for their sake alone gains no speed."""
+    fixed = {tensor.name for tensor in model.graph.initializer}
+    rounded: set[str] = set()
+    left = []
+    for node in model.graph.node:
+        read = {name for name in node.input if name} - fixed
+        layer = node.op_type in WEIGHTED and node.input[1] in fixed and node.name not in exclude
+        carried = node.op_type in (*CPU_CARRIED, *FOLDED) and read and read <= rounded
+        if layer or carried:
+            rounded.update(node.output)
+        elif node.op_type in CPU_CARRIED:
+            left.append(node.name)
+    return left
 
 
 def _quantisable(node: onnx.NodeProto) -> tuple[str, ...]:

@@ -15,9 +15,10 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
-from deploy.export.onnx_graph import INPUT
+from deploy.edge.engines.base import INPUT
+from deploy.export.pixels_first import element_types
 from deploy.export.precision.ranges import Range
-from deploy.export.precision.typed_graph import FLOAT, element_types, shapes
+from deploy.export.precision.typed_graph import FLOAT, shapes
 
 FP16_MAX = 65504.0
 SAFE = FP16_MAX / 4

@@ -14,8 +14,10 @@ import numpy.typing as npt
 import onnx
 import onnxruntime
 
-from deploy.export.onnx_graph import INPUT, ExportError
-from deploy.export.precision.typed_graph import FLOAT, element_types
+from deploy.edge.engines.base import INPUT
+from deploy.export.errors import ExportError
+from deploy.export.pixels_first import element_types
+from deploy.export.precision.typed_graph import FLOAT
 
 BATCH = 4
 BINS = 4096

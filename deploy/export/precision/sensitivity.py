@@ -6,6 +6,7 @@ from several layers together; the candidate as a whole is measured by the certif
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
@@ -16,7 +17,9 @@ import numpy.typing as npt
 import onnx
 import onnxruntime
 
-from deploy.export.onnx_graph import INPUT, OUTPUTS, ExportError
+from deploy.edge.engines.base import INPUT
+from deploy.export.errors import ExportError
+from deploy.export.onnx_graph import OUTPUTS
 from deploy.export.precision.calibration import Calibration
 from deploy.export.precision.int8 import Int8Report, Prepared, prepare
 from deploy.export.precision.ranges import Pixels, batches
@@ -112,7 +115,7 @@ def _worst_first(effect: LayerEffect) -> tuple[bool, int, float, tuple[str, ...]
 def _groups(layers: Sequence[str], limit: int) -> list[tuple[str, ...]]:
     """At most `limit` runs of neighbours, as equal as can be."""
     edges = np.linspace(0, len(layers), min(limit, len(layers)) + 1).round().astype(int)
-    return [tuple(layers[a:b]) for a, b in zip(edges[:-1], edges[1:], strict=True)]
+    return [tuple(layers[a:b]) for a, b in itertools.pairwise(edges)]
 
 
 def _inwards(groups: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
