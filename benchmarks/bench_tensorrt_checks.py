@@ -1,9 +1,11 @@
 """Does NVIDIA's parser take our files, and does the adapter's own build path go through? A lint without a GPU.
 
-For two small students: FP32, FP16 and INT8 (S8S8, explicit Q/DQ) files, each through the tool's check and through
-`deploy.edge.engines.tensorrt_build`; and the names the adapter uses against NVIDIA's bindings 10.16 and 11.4. The
-parser and builder are those of TensorRT-RTX: a pass is no evidence that anything runs on TensorRT.
+FP32, FP16 and INT8 (S8S8, explicit Q/DQ) files of every network that `bench_export.py --keep FOLDER` left, each through
+the tool's check and through `deploy.edge.engines.tensorrt_build`; and the names the adapter uses against NVIDIA's
+bindings 10.16 and 11.4. The parser and builder are those of TensorRT-RTX: a pass is no evidence that anything runs on
+TensorRT.
 
+Usage: python benchmarks/bench_tensorrt_checks.py FOLDER
 Needs TRT_ON_CPU_TOOL (the folder of check.py and run_in.sh) and TRT_ON_CPU_DIR (its environments); without them it says
 so and ends.
 """
@@ -15,27 +17,14 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import onnx
-import torch
 from machine import write_result
-from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
-from onnxruntime.quantization.shape_inference import quant_pre_process
-from onnxruntime.transformers.float16 import convert_float_to_float16
-
-from deploy.edge.spec import Preprocessing
-from deploy.export.onnx_graph import export_onnx
-from inspection.models.graph import DeployGraph
-from inspection.models.registry import build_student
 
 ROOT = Path(__file__).resolve().parents[1]
-SIDE = 64
-NAMES_OF_FILES = ("fp32_as_exported", "fp32", "fp16", "int8")
-STUDENTS = ("plumbnet_s", "timm:test_resnet")
+PRECISIONS = ("fp32", "fp16", "int8_tensorrt")
 CLAIM = (
     "lint by TensorRT-RTX's parser and builder on a CPU; nothing ran on TensorRT, and TensorRT itself (10 or 11) was "
     "not asked"
@@ -106,62 +95,10 @@ print(json.dumps({"ctrl_c": ended, "then_built_with_damaged_timings": bool(after
 """
 
 
-class CastFirst(DeployGraph):
-    """The same numbers, bit for bit, but the pixels become float before they are transposed.
-
-    TensorRT takes uint8 at the input alone, and the exported graph transposes it first.
-    """
-
-    def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        pixels = image.float().permute(0, 3, 1, 2)
-        logits, embedding = self.student(pixels * self.scale + self.shift)
-        return torch.softmax(logits / self.temperature, dim=1), embedding
-
-
-class Images(CalibrationDataReader):  # type: ignore[misc]
-    """Smooth coloured fields; accuracy is not the question here."""
-
-    def __init__(self, count: int = 16) -> None:
-        random = np.random.default_rng(0)
-        tints = random.integers(0, 200, (count, 1, 1, 3))
-        fields = (tints + random.integers(0, 56, (count, SIDE, SIDE, 3))).astype(np.uint8)
-        self._rows: Iterator[Any] = iter([{"image": field[None]} for field in fields])
-
-    def get_next(self) -> Any:
-        return next(self._rows, None)
-
-
-def files(architecture: str, folder: Path) -> dict[str, Path]:
-    """The three precisions of one student, random weights; and FP32 as `DeployGraph` is exported."""
-    folder.mkdir(parents=True)
-    student = build_student(architecture, 4, image_size=SIDE, seed=1)
-    size = Preprocessing(SIDE, SIDE)
-    graph = DeployGraph(student, student.mean, student.std)
-    export_onnx(graph, size, folder / "fp32_as_exported.onnx")
-    graph = CastFirst(student, student.mean, student.std)
-    fp32 = export_onnx(graph, size, folder / "fp32.onnx")
-    half = convert_float_to_float16(
-        onnx.load(fp32), keep_io_types=True, op_block_list=["Softmax", "LayerNormalization"]
-    )
-    onnx.save(half, folder / "fp16.onnx")
-    quant_pre_process(str(fp32), str(folder / "prepared.onnx"), skip_symbolic_shape=True)
-    quantize_static(
-        folder / "prepared.onnx",
-        folder / "int8.onnx",
-        Images(),
-        quant_format=QuantFormat.QDQ,
-        activation_type=QuantType.QInt8,
-        weight_type=QuantType.QInt8,
-        per_channel=True,
-        op_types_to_quantize=["Conv", "MatMul", "Gemm"],
-        extra_options={
-            "ActivationSymmetric": True,
-            "WeightSymmetric": True,
-            "QuantizeBias": False,
-            "QDQKeepRemovableActivations": True,
-        },
-    )
-    return {name: folder / f"{name}.onnx" for name in NAMES_OF_FILES}
+def files(folder: Path) -> dict[str, Path]:
+    """The files of one network that are meant for TensorRT, by precision."""
+    found = {name: folder / f"{name}.onnx" for name in PRECISIONS}
+    return {name: path for name, path in found.items() if path.is_file()}
 
 
 def run_in(tool: Path, level: str, program: str, *words: str, data: bytes = b"") -> dict[str, Any]:
@@ -183,7 +120,9 @@ def run_in(tool: Path, level: str, program: str, *words: str, data: bytes = b"")
 def check(tool: Path, model: Path, folder: Path) -> dict[str, Any]:
     """The tool's own verdict."""
     told = folder / "verdict.json"
-    span = ":".join(f"{count}x{SIDE}x{SIDE}x3" for count in (1, 8, 8))
+    shape = onnx.load(model, load_external_data=False).graph.input[0].type.tensor_type.shape
+    height, width = (shape.dim[axis].dim_value for axis in (1, 2))
+    span = ":".join(f"{count}x{height}x{width}x3" for count in (1, 8, 8))
     subprocess.run(
         [tool / "check.py", model, "--profile", f"image={span}", "--json", told],
         capture_output=True,
@@ -212,8 +151,8 @@ def planted(tool: Path, model: Path) -> dict[str, Any]:
 
 def main() -> int:
     tool, environments = os.environ.get("TRT_ON_CPU_TOOL"), os.environ.get("TRT_ON_CPU_DIR")
-    if not tool or not environments:
-        print("skipped: set TRT_ON_CPU_TOOL and TRT_ON_CPU_DIR to check files without a GPU")
+    if not tool or not environments or len(sys.argv) != 2:
+        print("skipped: give a folder, and set TRT_ON_CPU_TOOL and TRT_ON_CPU_DIR")
         return 0
     sys.path.insert(0, str(ROOT))
     from tests.contracts.tensorrt_names import stub_lines
@@ -224,24 +163,26 @@ def main() -> int:
         "names": [run_in(Path(tool), level, NAMES, names) for level in ("l3-10", "l3-11", "l4")],
         "files": {},
     }
+    sound = None
     with tempfile.TemporaryDirectory() as scratch:
-        for architecture in STUDENTS:
-            folder = Path(scratch) / architecture.replace(":", "_")
-            made = files(architecture, folder)
-            figures["files"][architecture] = {
+        for network in sorted(path for path in Path(sys.argv[1]).iterdir() if path.is_dir()):
+            figures["files"][network.name] = {
                 name: {
-                    "check": check(Path(tool), path, folder),
+                    "check": check(Path(tool), path, Path(scratch)),
                     "adapter": run_in(Path(tool), "l4", BUILD, str(path)),
                 }
-                for name, path in made.items()
+                for name, path in files(network).items()
             }
-        sound = made["fp32"]
-        figures["refused"] = planted(Path(tool), sound)
-        figures["stopped"] = run_in(Path(tool), "l4", STOPPED, data=sound.read_bytes())
-        figures["without_a_gpu"] = [
-            run_in(Path(tool), level, PLANTED, data=sound.read_bytes())
-            for level in ("l3-10", "l3-11")
-        ]
+            print(network.name, file=sys.stderr, flush=True)
+            sound = sound or files(network).get("fp32")
+    if sound is None:
+        print(f"no fp32.onnx below {sys.argv[1]}: run bench_export.py --keep first")
+        return 2
+    figures["refused"] = planted(Path(tool), sound)
+    figures["stopped"] = run_in(Path(tool), "l4", STOPPED, data=sound.read_bytes())
+    figures["without_a_gpu"] = [
+        run_in(Path(tool), level, PLANTED, data=sound.read_bytes()) for level in ("l3-10", "l3-11")
+    ]
     write_result("tensorrt_checks", figures)
     return 0
 
