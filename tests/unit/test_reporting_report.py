@@ -140,7 +140,7 @@ def test_each_finding_is_told(run: RunReport, document: str) -> None:
         assert result.limit in text
     for i in run.student.wrong:
         assert f"{run.student.labels[i]} called {run.student.predictions[i]}" in text
-    assert "tensorrt int8pending" in text
+    assert "tensorrt int8_tensorrtpending" in text
     assert "Apache-2.0" in text
     assert run.index.digest() in text
     assert f"{len(run.duplicates.pairs)} pairs of near-duplicates" in text
