@@ -14,6 +14,7 @@ from deploy.export.errors import ExportError
 from deploy.export.precision.dialect import check_tensorrt_dialect
 from deploy.export.precision.int8 import (
     Prepared,
+    floating_nodes,
     prepare,
     quantised_layers,
     to_int8_cpu,
@@ -189,3 +190,42 @@ def test_each_measurement_quantises_one_layer_and_no_other(prepared):
     layer_sensitivity(prepared, calibrated(), watched, max_images=4)
     assert sorted(seen) == sorted((name,) for name in prepared.layers)
     assert model_bytes(prepared.model) == model_bytes(prepare(exported(), calibrated()).model)
+
+
+def test_on_a_cpu_the_scale_of_a_relu_replaces_it(prepared):
+    before = [node for node in prepared.model.graph.node if node.op_type == "Relu"]
+    made, _ = to_int8_cpu(prepared, calibrated())
+    left = [node for node in made.graph.node if node.op_type == "Relu"]
+    assert len(left) < len(before)
+    assert signal_to_noise(exported(), made) > 35.0
+
+
+SUMS = """<ir_version: 10, opset_import: ["": 20]>
+sums (uint8[batch, 8, 8, 3] image) => (float[batch, 3, 8, 8] y) {
+    pixels = Cast <to = 1> (image)
+    x = Transpose <perm = [0, 3, 1, 2]> (pixels)
+    shifted = Add (x, shift)
+    a = Conv (shifted, w)
+    b = Conv (shifted, w)
+    both = Add (a, b)
+    gate = Sigmoid (both)
+    pooled = GlobalAveragePool (gate)
+    y = Add (both, pooled)
+}"""
+
+
+@pytest.mark.parametrize(
+    ("exclude", "floating"),
+    [
+        ((), ["shifted", "pooled", "y"]),
+        (("b",), ["shifted", "both", "pooled", "y"]),
+        (("a", "b"), ["shifted", "both", "pooled", "y"]),
+    ],
+)
+def test_sums_with_a_side_that_is_not_in_8_bits_are_not_rounded(exclude, floating):
+    model = onnx.parser.parse_model(SUMS)
+    model.graph.initializer.append(numpy_helper.from_array(np.ones((3, 3, 1, 1), np.float32), "w"))
+    model.graph.initializer.append(numpy_helper.from_array(np.ones(1, np.float32), "shift"))
+    for node in model.graph.node:
+        node.name = node.output[0]
+    assert floating_nodes(model, exclude) == floating

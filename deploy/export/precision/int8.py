@@ -105,8 +105,9 @@ def to_int8_cpu(
     made = _quantised(
         ready,
         found,
-        [*exclude, *_sums_in_float(ready.model, exclude)],
-        operators=(*WEIGHTED, *CPU_CARRIED) if plain else WEIGHTED,
+        [*exclude, *floating_nodes(ready.model, exclude)],
+        # A ReLU between two scales is clipping, which rounding does by itself: the quantiser drops the node.
+        operators=(*WEIGHTED, *CPU_CARRIED, *FOLDED) if plain else WEIGHTED,
         unsigned=True,
         options={"ActivationSymmetric": False},
     )
@@ -240,7 +241,7 @@ def _layers(model: onnx.ModelProto) -> tuple[tuple[str, ...], tuple[str, ...]]:
     )
 
 
-def _sums_in_float(model: onnx.ModelProto, exclude: Collection[str]) -> list[str]:
+def floating_nodes(model: onnx.ModelProto, exclude: Collection[str]) -> list[str]:
     """Carried nodes that read something that is no 8 bit number: rounding for their sake alone gains no speed."""
     fixed = {tensor.name for tensor in model.graph.initializer}
     rounded: set[str] = set()
@@ -251,7 +252,7 @@ def _sums_in_float(model: onnx.ModelProto, exclude: Collection[str]) -> list[str
         carried = node.op_type in (*CPU_CARRIED, *FOLDED) and read and read <= rounded
         if layer or carried:
             rounded.update(node.output)
-        elif node.op_type in CPU_CARRIED:
+        elif node.op_type in (*CPU_CARRIED, *FOLDED):
             left.append(node.name)
     return left
 
