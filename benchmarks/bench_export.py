@@ -227,7 +227,7 @@ def main() -> None:
             folder.mkdir(parents=True, exist_ok=True)
             found[name] = examined(cases[name](name, store), folder)
             print(f"{name}: {found[name]['plan']}", file=sys.stderr, flush=True)
-    write_result(chosen.name, found)
+            write_result(chosen.name, found)  # after each: the last ones take longest
 
 
 if __name__ == "__main__":
