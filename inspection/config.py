@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
 
+from inspection.durations import Duration
 from inspection.learning_config import HardwareConfig, SearchConfig, StudentConfig, TeacherConfig
 from inspection.strict import Fraction, Strict
 
@@ -144,6 +146,36 @@ class MonitorConfig(Strict):
     min_images: int = Field(30, ge=5)
 
 
+class LoopConfig(Strict):
+    """When drift leads to a new model, and who lets it in (`inspection/evaluation/loop.py`)."""
+
+    confirm: int = Field(2, ge=1)
+    """Drift is confirmed when so many of a stream's last `window` batches drifted."""
+    window: int = Field(3, ge=1)
+    calm: int = Field(3, ge=1)
+    """Batches in a row without drift that end it; fewer would switch the loop on and off at a stream's edge."""
+    retrain_for: tuple[str, ...] = ("unknown appearance", "model stale", "unknown")
+    """Causes that new images can mend. A dim lamp is not among them: a model taught on it would hide the fault."""
+    new_labels: int = Field(50, ge=0)
+    """Labelled images since the last training, at least."""
+    cooldown: Duration = "72h"
+    """From the end of one training to the next one's beginning."""
+    trainings_per_month: int = Field(4, ge=1)
+    """In any 30 days."""
+    approval: Literal["human", "auto"] = "human"
+    """`human`: a model that passed its gate waits for `plumbline promote`."""
+
+    @model_validator(mode="after")
+    def _can_confirm(self) -> LoopConfig:
+        if self.confirm > self.window:
+            raise PydanticCustomError(
+                "confirm",
+                "{confirm} of {window} batches can never drift: lower loop.confirm or raise loop.window",
+                {"confirm": self.confirm, "window": self.window},
+            )
+        return self
+
+
 class ReportConfig(Strict):
     """What the run's page shows beyond the usual."""
 
@@ -168,6 +200,7 @@ class RunConfig(Strict):
     gate: GateConfig = GateConfig()
     export: ExportConfig = ExportConfig()
     monitor: MonitorConfig = MonitorConfig()
+    loop: LoopConfig = LoopConfig()
     report: ReportConfig = ReportConfig()
 
     @property
