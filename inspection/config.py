@@ -163,7 +163,7 @@ class LoopConfig(Strict):
     trainings_per_month: int = Field(4, ge=1)
     """In any 30 days."""
     approval: Literal["human", "auto"] = "human"
-    """`human`: a model that passed its gate waits for `plumbline promote`."""
+    """`human`: a model of the loop that passed its gate waits for `plumbline promote`; `auto`: it becomes champion."""
 
     @model_validator(mode="after")
     def _can_confirm(self) -> LoopConfig:

@@ -13,14 +13,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from inspection.config import LoopConfig
 from inspection.durations import seconds_of
 from inspection.records import Record
 
 MONTH = timedelta(days=30)
-Action = Literal["watch", "mend", "wait", "train", "approve"]
+Action = Literal["watch", "mend", "wait", "train"]
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,9 @@ class ModelInService(Record):
     kind: Literal["service"] = "service"
 
 
-Event = BatchJudged | LabelsCounted | TrainingEnded | ModelInService
+Event = Annotated[
+    BatchJudged | LabelsCounted | TrainingEnded | ModelInService, Field(discriminator="kind")
+]
 
 
 @dataclass(frozen=True)
@@ -173,7 +177,7 @@ def decide(state: LoopState, config: LoopConfig, now: datetime) -> LoopDecision:
     """What to do at `now`; every reason to wait is named, not only the first."""
     drifting = {name: one for name, one in state.streams.items() if one.since is not None}
     if state.waiting is not None:
-        return _approval(state.waiting, config, tuple(drifting))
+        return _approval(state.waiting, tuple(drifting))
     if not drifting:
         return LoopDecision("watch", f"watching: no confirmed drift{_alarms(state)}")
     told = "; ".join(
@@ -202,10 +206,8 @@ def _alarms(state: LoopState) -> str:
     return f" ({', '.join(loud)}: single batches drifted)" if loud else ""
 
 
-def _approval(waiting: TrainingEnded, config: LoopConfig, streams: tuple[str, ...]) -> LoopDecision:
+def _approval(waiting: TrainingEnded, streams: tuple[str, ...]) -> LoopDecision:
     said = f"version {waiting.version} passed its gate: {waiting.sentence}"
-    if config.approval == "auto":
-        return LoopDecision("approve", f"{said} (approval: auto)", streams)
     return LoopDecision("wait", f"{said} It waits for `plumbline promote`", streams)
 
 

@@ -95,13 +95,6 @@ def test_every_reason_to_wait_is_named() -> None:
     assert said.endswith("the last one was refused: worse.")
 
 
-def test_approval_by_itself_where_it_was_asked_for() -> None:
-    alone = CONFIG.model_copy(update={"approval": "auto"})
-    state = follow((*ENOUGH, *DRIFT, ended(4, 160, 7)), alone)
-    assert decide(state, alone, START).action == "approve"
-    assert decide(state, CONFIG, START).action == "wait"
-
-
 def test_the_cause_named_most_often_decides() -> None:
     told = [batch(2, True, "light"), batch(3, True, "model stale"), batch(4, True, "light")]
     decision = decide(follow((*ENOUGH, *told), CONFIG), CONFIG, START + 5 * HOUR)
