@@ -1,9 +1,10 @@
-"""Transfer learning by strategy on 1,000 photographs of flowers, and two larger networks for an epoch, through the command.
+"""Transfer learning by strategy on 1,000 photographs of flowers, and two larger networks for an epoch, by the command.
 
-`configs/flowers_grid.yaml` whole: MobileNetV2 and SqueezeNet from given weights x freeze, partial, full x three seeds on
-one frozen test set. Wall time is the sum over runs, as each noted it; a killed grid goes on, and finished runs are not
-repeated. Then ResNet50 and EfficientNet-B0, from random weights, learn one epoch on the same images at 224 px and go
-through export, certificate and registry: a proof that the road holds for networks of that size, not of what they learn.
+`configs/flowers_grid.yaml` whole: MobileNetV2 and SqueezeNet from given weights x freeze, partial, full x three seeds
+on one frozen test set. Wall time is the sum over runs, as each noted it; a killed grid goes on, and finished runs are
+not repeated. Then ResNet50 and EfficientNet-B0, from random weights, learn one epoch on the same images at 224 px and
+go through export, certificate and registry: a proof that the road holds for networks of that size, not of what they
+learn.
 
 Needs PLUMBLINE_TEST_ASSETS: a folder with `data/flowers` and `weights/`. PLUMBLINE_STORE keeps the runs. About an hour
 on two cores.
