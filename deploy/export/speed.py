@@ -15,8 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import binom
 
-from deploy.edge.engines.base import Engine
-from deploy.edge.engines.onnxruntime_session import default_threads
+from deploy.edge.engines.base import Engine, default_threads
 from deploy.edge.engines.registry import open_engine
 
 Pixels = npt.NDArray[np.uint8]
