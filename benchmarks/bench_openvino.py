@@ -1,8 +1,8 @@
 """Is OpenVINO worth being one more runtime on CPU-only sites? Beside ONNX Runtime, the same files, in turns.
 
-Batch 1, one thread each: ONNX Runtime as the device opens it; OpenVINO for latency, held to FP32 (`openvino`) and as it
-comes (`openvino_default`: on processors with BF16 it rounds FP32 graphs to that). FP32 and INT8 (U8S8) files of networks
-with random weights, calibrated on real training images: enough for time, and for how far probabilities move.
+Batch 1, one thread each: ONNX Runtime and OpenVINO as the device opens them, and OpenVINO as it comes by itself
+(`openvino_default`: on processors with BF16 it rounds FP32 graphs to that). FP32 and INT8 (U8S8) files of networks with
+random weights, calibrated on real training images: enough for time, and for how far probabilities move.
 
 Wall time is what a line waits for; processor time does not see what else the machine did. Ratios are medians of rounds.
 
@@ -13,7 +13,6 @@ Needs the package `openvino` and PLUMBLINE_TEST_ASSETS with `data/neu_det`.
 from __future__ import annotations
 
 import argparse
-import importlib
 import sys
 import tempfile
 import time
@@ -25,6 +24,7 @@ import numpy as np
 from bench_export import placed
 from machine import write_result
 
+from deploy.edge.engines.openvino import library
 from deploy.edge.engines.registry import open_engine
 from deploy.edge.spec import FP32, Preprocessing
 from deploy.export.candidates import Sources, make_candidate
@@ -53,27 +53,25 @@ THREADS = 1
 Run = Callable[[Any], Any]
 
 
-def by_onnxruntime(model: Path) -> Run:
+def as_opened(engine: str, model: Path) -> Run:
     """As the device opens it."""
-    engine = open_engine("onnxruntime", model, threads=THREADS)
-    return lambda image: engine.run(image).probabilities
+    opened = open_engine(engine, model, threads=THREADS)
+    return lambda image: opened.run(image).probabilities
 
 
-def by_openvino(model: Path, settings: dict[str, Any]) -> Run:
-    """Compiled for latency, its inference request kept."""
-    sys.modules["openvino_telemetry"] = None  # type: ignore[assignment] # else importing it sends an event
-    core = importlib.import_module("openvino").Core()
-    settings = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": THREADS, **settings}
-    request = core.compile_model(str(model), "CPU", settings).create_infer_request()
+def by_itself(model: Path) -> Run:
+    """OpenVINO told nothing but the threads and that latency counts; its inference request kept."""
+    settings = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": THREADS}
+    request = library().Core().compile_model(model, "CPU", settings).create_infer_request()
     return lambda image: np.array(request.infer({"image": image})["probabilities"])
 
 
 def timed(model: Path, images: Any) -> dict[str, Any]:
     """Median milliseconds of each, how many times as fast OpenVINO is, and how far its probabilities are off."""
     runs = {
-        "onnxruntime": by_onnxruntime(model),
-        "openvino": by_openvino(model, {"INFERENCE_PRECISION_HINT": "f32"}),
-        "openvino_default": by_openvino(model, {}),
+        "onnxruntime": as_opened("onnxruntime", model),
+        "openvino": as_opened("openvino", model),
+        "openvino_default": by_itself(model),
     }
     answers = {
         name: np.concatenate([run(image[None]) for image in images]) for name, run in runs.items()
@@ -148,7 +146,7 @@ def main() -> None:
             files, images = files_of(name, index, Path(scratch) / name.replace(" ", "_"))
             found[name] = {precision: timed(file, images) for precision, file in files.items()}
             print(name, found[name], file=sys.stderr, flush=True)
-    found["openvino"] = importlib.import_module("openvino").__version__
+    found["openvino"] = str(library().get_version())
     write_result("openvino", found)
 
 

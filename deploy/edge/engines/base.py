@@ -88,9 +88,12 @@ def check_contract(
         raise BundleError(f"'{model}' takes {list(inputs)}, the graph contract says ['{INPUT}']")
     if missing := {PROBABILITIES, EMBEDDING} - set(outputs):
         raise BundleError(f"'{model}' gives {sorted(outputs)}, missing {sorted(missing)}")
-    batch, height, width = (*shape, None, None, None)[:3]
-    fixed = len(shape) == 4 and isinstance(height, int) and isinstance(width, int)
-    if kind != "uint8" or not fixed or shape[3] != 3:
+    batch, height, width, channels = shape if len(shape) == 4 else (None,) * 4
+    if (
+        not isinstance(height, int)
+        or not isinstance(width, int)
+        or (kind, channels) != ("uint8", 3)
+    ):
         raise BundleError(
             f"'{model}' takes {kind} {list(shape)}, the graph contract says uint8 [N, height, width, 3]"
         )

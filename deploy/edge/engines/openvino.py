@@ -77,9 +77,7 @@ class OpenVino:
 def library() -> Any:
     """The package, or EngineUnavailable with the command that adds it."""
     if importlib.util.find_spec(NAME) is None:
-        raise EngineUnavailable(
-            "OpenVINO", f"the Python package {NAME} is not installed", INSTALL
-        )
+        raise EngineUnavailable("OpenVINO", f"the Python package {NAME} is not installed", INSTALL)
     # Importing OpenVINO tells its makers so, over the network and under an identifier that it writes into the home
     # folder, unless its telemetry cannot be imported: it then has a stand-in that does nothing.
     sys.modules.setdefault(TELEMETRY, None)  # type: ignore[arg-type] # what Python takes for "not to be found"
@@ -122,7 +120,9 @@ def _compiled(library: Any, graph: Any, model: Path, threads: int) -> Any:
 
 def _check_contract(graph: Any, model: Path) -> tuple[int, int]:
     shapes = [value.get_partial_shape() for value in graph.inputs]
-    shape = [side.get_length() if side.is_static else str(side) for side in shapes[0]] if shapes else []
+    shape = (
+        [side.get_length() if side.is_static else str(side) for side in shapes[0]] if shapes else []
+    )
     return check_contract(
         model,
         [value.get_any_name() for value in graph.inputs],
