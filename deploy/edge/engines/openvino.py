@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -109,13 +110,17 @@ def _compiled(library: Any, graph: Any, model: Path, threads: int) -> Any:
         compiled = library.Core().compile_model(graph, DEVICE, settings)
     except RuntimeError as error:
         raise _refused(library, model, error) from error
-    devices, floats = compiled.get_property("EXECUTION_DEVICES"), compiled.get_property(FLOAT)
-    if list(devices) != [DEVICE] or _name(floats) != "float32":
+    check_compiled(compiled.get_property("EXECUTION_DEVICES"), _name(compiled.get_property(FLOAT)))
+    return compiled
+
+
+def check_compiled(devices: Sequence[str], floats: str) -> None:
+    """EngineError unless the graph runs on the CPU alone and in the precision it is written in."""
+    if list(devices) != [DEVICE] or floats != "float32":
         raise EngineError(
-            f"OpenVINO compiled '{model}' for {', '.join(devices)} in {_name(floats)}, asked for {DEVICE} in float32: "
+            f"OpenVINO compiled for {', '.join(devices)} in {floats}, asked for {DEVICE} in float32: "
             "use --engine onnxruntime"
         )
-    return compiled
 
 
 def _check_contract(graph: Any, model: Path) -> tuple[int, int]:
