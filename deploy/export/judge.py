@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,9 @@ from deploy.export.speed import ONNXRUNTIME
 from inspection.config import ExportConfig
 from inspection.data.index import ImageIndex
 from inspection.evaluation.answers import Answers, answer
+
+SENSITIVITY = "sensitivity"
+"""Key of the layers' effects in what a conversion noted, worst first."""
 
 
 @dataclass(frozen=True)
@@ -57,11 +61,13 @@ class Judge:
             max_seconds=self.config.max_seconds,
         )
         worst = [node for effect in effects if effect.measured for node in effect.nodes]
+        told = [dataclasses.asdict(effect) for effect in effects if effect.measured]
         count, found = 1, broken
         while found.faults and count <= min(self.config.float_layers, len(worst)):
             again = make_candidate(broken.name, sources, exclude=tuple(worst[:count]))
             found = self.judged(again)
             count *= 2
+        found = dataclasses.replace(found, made={**found.made, SENSITIVITY: told})
         if not found.faults:
             return found
         tried = f"{broken.faults[0]}; no better with {count // 2} layers left in float"

@@ -19,7 +19,7 @@ class Precision:
 
     `fate` on this machine: `chosen` runs; `kept` travels in the bundle for other devices; `refused` stays behind.
     `sentence` says why. `golden_tolerance` bounds a probability's change on golden images. `made` is what the
-    conversion noted: float islands, layers left out, clipping.
+    conversion noted: float islands, layers left out, clipping, and how sensitive its layers are if that was measured.
     """
 
     name: str
@@ -33,6 +33,24 @@ class Precision:
     times_fp32: float | None
     way: str
     made: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Timed:
+    """The best way of one precision on one runtime, and how many times as fast it is as FP32 on ONNX Runtime.
+
+    `low` and `high` bound that ratio with 95 % confidence; FP32 on ONNX Runtime itself is 1.
+    """
+
+    engine: str
+    variant: str
+    way: str
+    median_ms: float
+    p95_ms: float
+    rounds: int
+    times_fp32: float = 1.0
+    low: float = 1.0
+    high: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -53,6 +71,9 @@ class Planned(Record):
 
     margins: dict[str, float]
     """Accuracy and recall that INT8 was allowed to cost: `max_loss`, `max_class_loss`."""
+
+    timed: tuple[Timed, ...] = ()
+    """Everything that was timed here, in turns; empty in plans of versions that kept only the sentences."""
 
     @property
     def travelling(self) -> tuple[Precision, ...]:

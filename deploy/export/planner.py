@@ -24,13 +24,13 @@ from deploy.export.candidates import Candidate, Sources
 from deploy.export.certificate import FP16, INT8_CPU, INT8_TENSORRT
 from deploy.export.golden import TOLERANCE
 from deploy.export.judge import Judge, Subject, ask
-from deploy.export.planned import Planned, Precision
+from deploy.export.planned import Planned, Precision, Timed
 from deploy.export.precision.calibration import (
     Calibration,
     calibration_images,
     check_calibration,
 )
-from deploy.export.speed import Ratio, Speed, Times, best_ways, ratio, time_ways, ways_of
+from deploy.export.speed import Ratio, Speed, Times, Way, best_ways, ratio, time_ways, ways_of
 from inspection.config import ExportConfig
 from inspection.data.index import ImageIndex
 
@@ -80,7 +80,7 @@ def plan_precision(
 def _choose(
     subject: Subject,
     found: list[Candidate],
-    times: Mapping[Any, Times],
+    times: Mapping[Way, Times],
     config: ExportConfig,
     calibration: Calibration,
     unfit: str,
@@ -117,7 +117,18 @@ def _choose(
         sentence=_sentence(winner, best, gains.get(winner)),
         margins={"max_loss": config.max_loss, "max_class_loss": config.max_class_loss},
         fallback=Plan(FP32, base.way.threads, base.way.spinning),
+        timed=_timed(times, base),
     )
+
+
+def _timed(times: Mapping[Way, Times], base: Speed) -> tuple[Timed, ...]:
+    found = []
+    for engine in dict.fromkeys(way.engine for way in times):
+        for name, one in best_ways(times, engine).items():
+            gain = Ratio(1, 1, 1) if one.way == base.way else ratio(times[base.way], times[one.way])
+            speed = (one.way.words, one.median_ms, one.p95_ms, one.rounds)
+            found.append(Timed(engine, name, *speed, gain.value, gain.low, gain.high))
+    return tuple(found)
 
 
 def _precision(
