@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from deploy.edge.errors import UserError
+from deploy.edge.files import sha256_file
 from deploy.edge.spec import Plan
 from inspection.records import Record
 
@@ -92,6 +94,18 @@ class Planned(Record):
         for one in said["precisions"]:
             del one["file"]
         return said
+
+    def check_files(self) -> None:
+        """UserError unless the files that travel are still there and are those that were judged."""
+        again = "export once more, files are made anew each time"
+        files = {self.fp32: "", **{one.file: one.sha256 for one in self.travelling if one.file}}
+        for file, sha256 in files.items():
+            if not file.is_file():
+                raise UserError(f"'{file}' was planned and is gone: {again}")
+            if sha256 and sha256_file(file) != sha256:
+                raise UserError(
+                    f"'{file}' is not the file that was judged, it was changed: {again}"
+                )
 
     def precision(self, name: str) -> Precision:
         """One of them by name."""

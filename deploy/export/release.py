@@ -55,8 +55,11 @@ def export_bundle(
     """Export `graph`, certify it over the whole test split, shelve the bundle; ParityError if decisions change.
 
     `index` holds the splits: test is certified, val becomes the drift reference, golden images come from both.
-    `planned` brings the FP32 file and its other precisions; one that the test set refuses stays behind.
+    `planned` brings the FP32 file and its other precisions; one that the test set refuses stays behind, UserError
+    where a file is gone or was changed since it was judged.
     """
+    if planned:
+        planned.check_files()
     provenance = {
         **spec.hashes,
         "index_digest": index.digest(),
