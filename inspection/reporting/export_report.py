@@ -38,7 +38,7 @@ def render_export_report(found: ExportReport) -> str:
     )
     shown = [section for section in sections if section is not None]
     title = f"{found.name} · Plumbline export"
-    return page(title, "Export report", found.created, _top(found), shown)
+    return page(title, "Export report", found.created, _top(found), shown, extra="export")
 
 
 def _top(found: ExportReport) -> Html:

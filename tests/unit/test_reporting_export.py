@@ -86,9 +86,12 @@ def test_open_rows_come_with_their_reason_and_the_commands() -> None:
     assert "2 rows of the certificate are open" in found.text
     assert "2 of 7" in found.text
     assert "no TensorRT on this machine" in found.text
-    assert "plumbline-edge certify BUNDLE SET.npz --engine tensorrt" in found.text
+    assert (
+        "--require tensorrt --variant int8_tensorrt --out tensorrt-int8_tensorrt.json" in found.text
+    )
     assert f"/.certification/{digest_of('bundle')}.npz" in found.text
-    assert f"plumbline certify /plant/store/bundles/{digest_of('bundle')} row.json" in found.text
+    back = f"plumbline certify /plant/store/bundles/{digest_of('bundle')}"
+    assert f"{back} tensorrt-fp32.json tensorrt-int8_tensorrt.json" in found.text
 
 
 def test_where_nothing_is_open_nothing_is_asked() -> None:

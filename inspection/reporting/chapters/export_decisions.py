@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from inspection.reporting.blocks import Section, card, table
 from inspection.reporting.chapters.proof import certificate_section
@@ -55,11 +55,9 @@ def classes(found: ExportCertificate) -> Section | None:
         numeric=frozenset(range(2, 8)),
         kinds=["bad" if row.recall_delta < 0 else "" for _, row in shown[:SHOWN_CLASSES]],
     )  # fmt: skip
-    lead = (
-        f"{count(len(moved), 'class', 'classes')} changed in one conversion or another, the greatest loss first."
-        if moved
-        else NOTHING_MOVED
-    )
+    names = count(len({row.label for _, row in moved}), "class", "classes")
+    where = count(len({name for name, _ in moved}), "conversion")
+    lead = f"{names} changed, in {where}; the greatest loss first." if moved else NOTHING_MOVED
     note = "At worst, at best: what images not yet seen may show, with 95 % confidence (exact)."
     if len(shown) > SHOWN_CLASSES:
         note += f" {SHOWN_CLASSES} of {len(shown)} rows are shown, all are in the bundle's certificate.json."
@@ -90,7 +88,6 @@ def pending(found: ExportReport) -> Section | None:
     rows = [row for row in found.certificate.rows if row.status == "pending"]
     if not rows:
         return None
-    engines = sorted({row.conversion.split()[0] for row in rows})
     body = table(
         ["conversion", "why it is open"],
         [[row.conversion, row.reason or "not measured on this machine"] for row in rows],
@@ -99,22 +96,28 @@ def pending(found: ExportReport) -> Section | None:
     status, reason = found.compiled
     note = f"TensorRT on this machine: {status}, {reason}." if reason else ""
     lead = f"{count(len(rows), 'row')} of the certificate {'is' if len(rows) == 1 else 'are'} open, none is guessed."
-    steps = card(*_commands(found, engines), title="How a device fills them")
+    steps = card(*_commands(found, rows), title="How a device fills them")
     return Section(
         "pending", "Still open", "Still open", lead, join([card(body, note=note), steps])
     )
 
 
-def _commands(found: ExportReport, engines: list[str]) -> list[Child]:
-    options = f"--variant PRECISION --out row.json {found.edge_options}"
-    device = [
-        f"plumbline-edge certify BUNDLE SET.npz --engine {name} {options}" for name in engines
-    ]
+def _commands(found: ExportReport, rows: Sequence[ExportLine]) -> list[Child]:
+    """One command a row, to be copied as they stand but for the places on the device."""
+    device, written = [], []
+    for row in rows:
+        engine, _, variant = row.conversion.partition(" ")
+        written.append(f"{engine}-{variant}.json")
+        device.append(
+            f"plumbline-edge certify BUNDLE SET.npz --require {engine} --variant {variant} "
+            f"--out {written[-1]} {found.edge_options}"
+        )
+    back = f"plumbline certify {found.bundle} {' '.join(written)}"
     return [
         tag("p", "Copy the bundle and its certification set (the frozen test images, prepared) to the device:"),
         tag("pre", tag("code", f"{found.bundle}\n{found.held}"), tabindex=0),
-        tag("p", "On the device, a file for each precision:"),
+        tag("p", "On the device, with its own places of the two and of the keys:"),
         tag("pre", tag("code", "\n".join(device)), tabindex=0),
         tag("p", "Back in the workshop; the answer is a new bundle with the rows filled:"),
-        tag("pre", tag("code", f"plumbline certify {found.bundle} row.json"), tabindex=0),
+        tag("pre", tag("code", back), tabindex=0),
     ]  # fmt: skip

@@ -9,7 +9,7 @@ from typing import Any
 from inspection.reporting.blocks import Section, card, columns, facts, table
 from inspection.reporting.export_run import ExportPlan
 from inspection.reporting.markup import Child, Html, join, tag
-from inspection.reporting.wording import count, number, percent, small
+from inspection.reporting.wording import count, percent, small
 
 SHOWN = 20
 """Layers and nodes by name; a network has hundreds."""
@@ -72,7 +72,7 @@ def islands(plan: ExportPlan) -> Section | None:
     threatened = [one for one in found if one["peak"] is not None]
     lead = (
         f"{count(half.made['converted'], 'node')} in FP16, {len(found)} in FP32, of these {len(threatened)} "
-        f"because of numbers seen on real images; the largest activation was {number(half.made['peak'])} of 65,504."
+        f"because of numbers seen on real images; the largest activation was {half.made['peak']:,.0f}, FP16 ends at 65,504."
     )
     if not found:
         return Section("islands", "Islands", "Float islands of FP16", lead, join([]))
@@ -87,7 +87,7 @@ def islands(plan: ExportPlan) -> Section | None:
     named = table(
         ["node", "operator", "largest activation", "why"],
         [
-            [_node(one["node"]), one["operator"], number(one["peak"]), one["reason"]]
+            [_node(one["node"]), one["operator"], f"{one['peak']:,.0f}", one["reason"]]
             for one in worst
         ],
         caption="Islands that numbers asked for",
