@@ -77,6 +77,15 @@ def test_decisions_are_told_row_by_row_and_class_by_class() -> None:
     assert "0.0132" in text  # calibration error
 
 
+def test_classes_that_nothing_moved_are_told_once() -> None:
+    full = certificate()
+    quiet = dataclasses.replace(full, rows=full.rows[:1] * 3)
+    text = page(certificate=quiet).text
+    assert "No class is recognised more or less often by any conversion." in text
+    assert text.count("each") >= 6
+    assert text.count("scratches") == 2  # here, and among the calibration images
+
+
 def test_a_device_s_row_says_whose_word_it_is() -> None:
     assert "from an unsigned device report, device 0f3a91bc22d4e871" in page().text
 

@@ -47,7 +47,10 @@ def classes(found: ExportCertificate) -> Section | None:
     if not every:
         return None
     moved = [(name, row) for name, row in every if row.hits_before != row.hits_after]
-    shown = sorted(moved, key=lambda pair: pair[1].recall_delta) or every
+    # Where nothing moved, most conversions say the same of a class: once is enough.
+    alike = {(row.label, row.recall_delta_low, row.recall_delta_high): row for _, row in every}
+    still = [("each", row) for row in alike.values()]
+    shown = sorted(moved, key=lambda pair: pair[1].recall_delta) or still
     body = table(
         ["conversion", "class", "test images", "right before", "right after", "Δ recall", "at worst", "at best"],
         [_class_row(*pair) for pair in shown[:SHOWN_CLASSES]],

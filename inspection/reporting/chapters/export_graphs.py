@@ -72,7 +72,7 @@ def islands(plan: ExportPlan) -> Section | None:
     threatened = [one for one in found if one["peak"] is not None]
     lead = (
         f"{count(half.made['converted'], 'node')} in FP16, {len(found)} in FP32, of these {len(threatened)} "
-        f"because of numbers seen on real images; the largest activation was {half.made['peak']:,.0f}, FP16 ends at 65,504."
+        f"because of numbers seen on real images. The largest was {half.made['peak']:,.0f}, FP16 ends at 65,504."
     )
     if not found:
         return Section("islands", "Islands", "Float islands of FP16", lead, join([]))

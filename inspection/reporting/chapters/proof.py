@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from inspection.evaluation.gate import ClassChange, GateRow, GateVerdict
-from inspection.reporting.blocks import Section, badge, card, table
+from inspection.reporting.blocks import Section, badge, card, facts, table
 from inspection.reporting.markup import Child, Html, join, tag
 from inspection.reporting.run_report import CertificateLine, CertificateTable, RunReport
 from inspection.reporting.wording import count, percent, plain, score, short, small
@@ -36,7 +38,6 @@ def certificate_section(found: CertificateTable) -> Section:
         "crossings",
         "max |Δp|",
         "allowed",
-        "remark",
     ]
     kinds = ["idle" if row.status == "pending" else "" for row in found.rows]
     body = table(
@@ -47,15 +48,15 @@ def certificate_section(found: CertificateTable) -> Section:
         kinds=kinds,
     )
     note = f"Model {short(found.model_sha256)}, test set {short(found.test_digest)}."
-    return Section("certificate", "Certificate", "Certificate", lead, card(body, note=note))
+    parts = join([card(body, note=note), _remarks(found.rows)])
+    return Section("certificate", "Certificate", "Certificate", lead, parts)
 
 
 def _certificate_row(row: CertificateLine) -> list[Child]:
     state = badge(row.status, STATES.get(row.status, "bad"))
     seen = row.measured
-    remark = "; ".join(filter(None, (row.reason, row.source)))
     if seen is None:
-        return [row.conversion, state, *["–"] * 7, remark]
+        return [row.conversion, state, *["–"] * 7]
     return [
         row.conversion,
         state,
@@ -66,8 +67,14 @@ def _certificate_row(row: CertificateLine) -> list[Child]:
         str(seen.crossings),
         small(seen.max_delta),
         "–" if row.max_delta is None else small(row.max_delta),
-        remark,
     ]
+
+
+def _remarks(rows: Sequence[CertificateLine]) -> Html | None:
+    """Why a row is refused or open, and whose word it rests on; below the table, where sentences have room."""
+    said = [(row.conversion, "; ".join(filter(None, (row.reason, row.source)))) for row in rows]
+    told = [(name, words) for name, words in said if words]
+    return card(facts(told), title="Remarks") if told else None
 
 
 def gate(run: RunReport) -> Section | None:
