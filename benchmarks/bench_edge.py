@@ -25,7 +25,7 @@ from machine import write_result
 
 from deploy.edge.bundle import load_golden, open_bundle
 from deploy.edge.cold_start import measure_cold_start
-from deploy.edge.engines.onnxruntime_session import default_threads
+from deploy.edge.engines.base import default_threads
 from deploy.edge.inspector import Inspector
 from deploy.edge.spec import Decision, Preprocessing
 from deploy.export.bundle_writer import BundleSpec

@@ -1,95 +1,152 @@
 """Is OpenVINO worth being one more runtime on CPU-only sites? Beside ONNX Runtime, the same files, in turns.
 
-Batch 1, latency hint against our session options, with one thread and with all; FP32 and INT8 (U8S8) files of
-`bench_export.py --keep FOLDER`. Needs the packages `openvino` and `onnxruntime` in the environment that runs it
-(OpenVINO is no dependency of Plumbline).
+Batch 1, one thread each: ONNX Runtime and OpenVINO as the device opens them, and OpenVINO as it comes by itself
+(`openvino_default`: on processors with BF16 it rounds FP32 graphs to that). FP32 and INT8 (U8S8) files of networks with
+random weights, calibrated on real training images: enough for time, and for how far probabilities move.
 
-Usage: python benchmarks/bench_openvino.py FOLDER
+Wall time is what a line waits for; processor time does not see what else the machine did. Ratios are medians of rounds.
+
+Usage: python benchmarks/bench_openvino.py [--busy WORDS]
+Needs the package `openvino` and PLUMBLINE_TEST_ASSETS with `data/neu_det`.
 """
 
 from __future__ import annotations
 
-import importlib
-import os
+import argparse
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime as ort
+from bench_export import placed
 from machine import write_result
 
-ROUNDS = 100
-MAX_SECONDS = 20.0
+from deploy.edge.engines.openvino import library
+from deploy.edge.engines.registry import open_engine
+from deploy.edge.spec import FP32, Preprocessing
+from deploy.export.candidates import Sources, make_candidate
+from deploy.export.certificate import INT8_CPU
+from deploy.export.onnx_graph import export_onnx
+from deploy.export.precision.calibration import calibration_images
+from inspection.data.index import ImageIndex
+from inspection.models.graph import DeployGraph
+from inspection.models.registry import build_student
+from inspection.store import Store
+
+NETWORKS: dict[str, tuple[str, int]] = {
+    "plumbnet_s at 64": ("plumbnet_s", 64),
+    "squeezenet at 96": ("squeezenet", 96),
+    "mobilenetv2_100 at 224": ("timm:mobilenetv2_100", 224),
+    "resnet18 at 224": ("timm:resnet18", 224),
+    "DINOv2 ViT-S at 224": ("timm:vit_small_patch14_dinov2", 224),
+}
+ROUNDS = 200
+MIN_ROUNDS = 40
+MAX_SECONDS = 40.0
 RUNS = 3
+IMAGES = 32
 SETTLE_SECONDS = 0.002
-PRECISIONS = ("fp32", "int8_cpu")
+THREADS = 1
 Run = Callable[[Any], Any]
 
 
-def by_onnxruntime(model: Path, threads: int) -> Run:
+def as_opened(engine: str, model: Path) -> Run:
     """As the device opens it."""
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    session = ort.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
-    return lambda image: session.run(None, {"image": image})
+    opened = open_engine(engine, model, threads=THREADS)
+    return lambda image: opened.run(image).probabilities
 
 
-def by_openvino(model: Path, threads: int) -> Run:
-    """Compiled for latency, its inference request kept."""
-    core = importlib.import_module("openvino").Core()
-    settings = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": threads}
-    request = core.compile_model(str(model), "CPU", settings).create_infer_request()
-    return lambda image: request.infer({"image": image})
+def by_itself(model: Path) -> Run:
+    """OpenVINO told nothing but the threads and that latency counts; its inference request kept."""
+    settings = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": THREADS}
+    request = library().Core().compile_model(model, "CPU", settings).create_infer_request()
+    return lambda image: np.array(request.infer({"image": image})["probabilities"])
 
 
-def timed(model: Path, threads: int) -> dict[str, Any]:
-    """Median milliseconds of each, and how many times as fast OpenVINO is, round by round."""
-    runs = {"onnxruntime": by_onnxruntime(model, threads), "openvino": by_openvino(model, threads)}
-    shape = (
-        ort.InferenceSession(str(model), providers=["CPUExecutionProvider"]).get_inputs()[0].shape
-    )
-    image = np.random.default_rng(0).integers(0, 256, (1, *shape[1:]), dtype=np.uint8)
-    times: list[list[float]] = []
-    started = time.perf_counter()
-    while len(times) < ROUNDS and (len(times) < 20 or time.perf_counter() - started < MAX_SECONDS):
-        order = list(runs) if len(times) % 2 else list(runs)[::-1]
-        row = {name: _turn(runs[name], image) for name in order}
-        times.append([row[name] for name in runs])
-    table = np.array(times)
-    return {
-        "rounds": len(table),
-        "onnxruntime_ms": float(np.median(table[:, 0])),
-        "openvino_ms": float(np.median(table[:, 1])),
-        "openvino_times_as_fast": float(np.median(table[:, 0] / table[:, 1])),
+def timed(model: Path, images: Any) -> dict[str, Any]:
+    """Median milliseconds of each, how many times as fast OpenVINO is, and how far its probabilities are off."""
+    runs = {
+        "onnxruntime": as_opened("onnxruntime", model),
+        "openvino": as_opened("openvino", model),
+        "openvino_default": by_itself(model),
     }
+    answers = {
+        name: np.concatenate([run(image[None]) for image in images]) for name, run in runs.items()
+    }
+    table = in_turns(runs, images)
+    middle = np.median(table, axis=0)
+    found: dict[str, Any] = {"rounds": len(table), "onnxruntime_ms": float(middle[0, 0])}
+    for k, name in enumerate(runs):
+        if k:
+            ratio = np.median(table[:, 0] / table[:, k], axis=0)
+            low, high = np.percentile(table[:, 0, 0] / table[:, k, 0], [25, 75])
+            found[name] = {
+                "ms": float(middle[k, 0]),
+                "times_as_fast": float(ratio[0]),
+                "quartiles": [float(low), float(high)],
+                "times_as_fast_in_processor_time": float(ratio[1]),
+                "max_delta": float(np.abs(answers[name] - answers["onnxruntime"]).max()),
+            }
+    return found
 
 
-def _turn(run: Run, image: Any) -> float:
+def in_turns(runs: dict[str, Run], images: Any) -> Any:
+    """Milliseconds (rounds, contenders, wall and processor); each round is begun by another."""
+    rows: list[list[tuple[float, float]]] = []
+    names, started = list(runs), time.perf_counter()
+    while len(rows) < ROUNDS and (
+        len(rows) < MIN_ROUNDS or time.perf_counter() - started < MAX_SECONDS
+    ):
+        first = len(rows) % len(names)
+        image = images[len(rows) % len(images)][None]
+        row = {name: _turn(runs[name], image) for name in (*names[first:], *names[:first])}
+        rows.append([row[name] for name in names])
+    return np.array(rows)
+
+
+def _turn(run: Run, image: Any) -> tuple[float, float]:
     time.sleep(SETTLE_SECONDS)
-    run(image)
+    run(image)  # back into the caches
     spent = []
     for _ in range(RUNS):
-        begun = time.perf_counter()
+        wall, processor = time.perf_counter(), time.process_time()
         run(image)
-        spent.append((time.perf_counter() - begun) * 1e3)
-    return float(np.median(spent))
+        spent.append(((time.perf_counter() - wall) * 1e3, (time.process_time() - processor) * 1e3))
+    middle = np.median(spent, axis=0)
+    return float(middle[0]), float(middle[1])
+
+
+def files_of(name: str, index: ImageIndex, folder: Path) -> tuple[dict[str, Path], Any]:
+    """The network's graphs by precision, and preprocessed training images."""
+    architecture, side = NETWORKS[name]
+    sizes = Preprocessing(side, side)
+    student = build_student(architecture, len(index.classes), image_size=side)
+    graph = DeployGraph(student, student.mean, student.std, 1.0)
+    folder.mkdir()
+    fp32 = export_onnx(graph, sizes, folder / f"{FP32}.onnx")
+    calibration = calibration_images(index, sizes, count=64)
+    made = make_candidate(INT8_CPU, Sources(fp32, calibration, folder))
+    files = {FP32: fp32, **({INT8_CPU: made.file} if made.file else {})}
+    return files, calibration.images[:IMAGES]
 
 
 def main() -> None:
-    """Every network that is there, then one file."""
-    most = len(os.sched_getaffinity(0))
-    found: dict[str, Any] = {"openvino": importlib.import_module("openvino").__version__}
-    for network in sorted(path for path in Path(sys.argv[1]).iterdir() if path.is_dir()):
-        for precision in PRECISIONS:
-            model = network / f"{precision}.onnx"
-            for threads in sorted({1, most}) if model.is_file() else ():
-                name = f"{network.name} {precision} {threads} threads"
-                found[name] = timed(model, threads)
-                print(name, found[name], file=sys.stderr, flush=True)
+    """Every network, then one file."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("networks", nargs="*", default=list(NETWORKS), metavar="NETWORK")
+    parser.add_argument("--busy", default="nothing", help="what else the machine did")
+    chosen = parser.parse_args()
+    found: dict[str, Any] = {"threads": THREADS, "beside": chosen.busy}
+    with tempfile.TemporaryDirectory() as scratch:
+        index = placed("neu_det", Store(Path(scratch) / "store"))
+        for name in chosen.networks:
+            files, images = files_of(name, index, Path(scratch) / name.replace(" ", "_"))
+            found[name] = {precision: timed(file, images) for precision, file in files.items()}
+            print(name, found[name], file=sys.stderr, flush=True)
+    found["openvino"] = str(library().get_version())
     write_result("openvino", found)
 
 

@@ -19,6 +19,7 @@ from steps.export_onnx import export_onnx
 from steps.gate_model import gate_model
 from steps.plan_precision import plan_precision
 from steps.register_export import register_export
+from steps.write_export_report import write_export_report
 
 MATERIALIZERS = (
     ImageIndexMaterializer,
@@ -27,6 +28,14 @@ MATERIALIZERS = (
     TeacherMaterializer,
 )
 """Importing them teaches ZenML our types."""
+
+
+class Told(Strict):
+    """What the page says of its own making, and the folder it is written to."""
+
+    folder: str
+    created: str
+    command: str
 
 
 class Made(Strict):
@@ -45,7 +54,7 @@ class Made(Strict):
     on_start=say_start,
     on_failure=say_failure,
 )
-def export(config: RunConfig, made: Made, store: str, code: str, run: str) -> None:
+def export(config: RunConfig, made: Made, store: str, code: str, run: str, told: Told) -> None:
     """Nothing is cached: speed is this machine's, and a gate is asked anew."""
     c, megapixels, ok_class = config, config.checks.max_megapixels, config.data.ok_class
     known = Client()
@@ -59,4 +68,5 @@ def export(config: RunConfig, made: Made, store: str, code: str, run: str) -> No
     release = certify(planned, index, test_set, teacher, student, *named, code)
     verdict = gate_model(release, index, c.gate, c.name, megapixels, store)
     register_export(release, planned, verdict, c, run, store)
-    compile_tensorrt(release)
+    compiled = compile_tensorrt(release)
+    write_export_report(planned, release, verdict, compiled, c.name, store, **told.model_dump())

@@ -20,12 +20,17 @@ import numpy.typing as npt
 from deploy.edge.bundle import Bundle
 from deploy.edge.engines.base import Engine
 from deploy.edge.errors import BundleError, TamperedBundle
-from deploy.edge.files import sha256_file
+from deploy.edge.files import sha256_bytes, sha256_file
 from deploy.edge.parity import Parity, parity
 
 EVIDENCE_SCHEMA = 1
 SET = "certification_set"
 """Key of the set's SHA-256 in the certificate's hashes."""
+DEVICE = "device"
+"""Key of the device's fingerprint in what evidence says of the machine."""
+SHOWN = 16
+"""Of a fingerprint's digits, as with keys."""
+MACHINE_ID = Path("/etc/machine-id")
 ARRAYS = ("images", "probabilities", "labels", "image_ids")
 BATCH = 8
 
@@ -82,6 +87,18 @@ def measure_parity(bundle: Bundle, engine: Engine, held: CertificationSet) -> Pa
     )
 
 
+def device_fingerprint(machine_id: Path = MACHINE_ID) -> str:
+    """Hex name of this device, the same at every start: a digest, so that the machine's own identifier stays here.
+
+    It tells devices apart and proves nothing.
+    """
+    try:
+        name = machine_id.read_text(encoding="utf-8").strip()
+    except (OSError, ValueError):
+        name = ""
+    return sha256_bytes(f"plumbline device v1\n{name or platform.node()}".encode())
+
+
 def evidence(bundle: Bundle, variant: str, engine: Engine, found: Parity) -> dict[str, Any]:
     """The document that the workshop turns into a row of the certificate."""
     file = bundle.manifest.variant(variant).file
@@ -96,6 +113,7 @@ def evidence(bundle: Bundle, variant: str, engine: Engine, found: Parity) -> dic
             "system": platform.system(),
             "architecture": platform.machine(),
             "cores": os.cpu_count(),
+            DEVICE: device_fingerprint(),
         },
         "parity": asdict(found),
     }

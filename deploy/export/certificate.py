@@ -84,7 +84,8 @@ class Measured:
 class CertificateRow:
     """One precision on one runtime; `measured` is absent while the status is `pending`.
 
-    `reason` says why it was refused or is pending; `model_sha256` is the file that ran, `runtime` what ran it.
+    `reason` says why it was refused or is pending; `model_sha256` is the file that ran, `runtime` what ran it,
+    `source` where the figures come from if this machine did not measure them.
     """
 
     conversion: str
@@ -95,6 +96,7 @@ class CertificateRow:
     reason: str = ""
     model_sha256: str = ""
     runtime: dict[str, Any] | None = None
+    source: str = ""
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,14 @@
 """What devices measured, as rows of a bundle's certificate: a new bundle that differs in nothing else.
 
 Covered: evidence of another bundle, file or test set; edited or incomplete evidence that contradicts itself. Not
-covered: a device that lies; evidence is believed as far as its carrier is.
+covered: a device that lies; evidence is believed as far as its carrier is, and its row says that nobody signed it.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,7 +17,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from deploy.edge.bundle import Bundle, open_bundle
-from deploy.edge.certification import EVIDENCE_SCHEMA, SET
+from deploy.edge.certification import DEVICE, EVIDENCE_SCHEMA, SET, SHOWN
 from deploy.edge.errors import UserError
 from deploy.edge.files import sha256_bytes, write_json
 from deploy.edge.parity import Parity
@@ -31,6 +32,7 @@ from deploy.export.precision_rows import PLAN
 from inspection.store import Store
 
 MAX_EVIDENCE_BYTES = 2**24
+_FINGERPRINT = re.compile(r"[0-9a-f]{64}")
 KEYS = {"schema", "bundle", "variant", "model_sha256", SET, "runtime", "machine", "parity"}
 
 
@@ -67,13 +69,21 @@ def _row(path: Path, bundle: Bundle, certificate: Certificate) -> CertificateRow
             )
     counts = _counts(path, document["parity"])
     bar = bar_of(variant, **_margins(bundle)) if certificate.trained else None
-    return judged_row(
+    row = judged_row(
         f"{document['runtime']['engine']} {variant}",
         with_intervals(counts),
         bar,
         model_sha256=str(document["model_sha256"]),
         runtime={**document["runtime"], "machine": document["machine"]},
     )
+    return dataclasses.replace(row, source=_source(document["machine"]))
+
+
+def _source(machine: Any) -> str:
+    """Whose word the row rests on; older devices do not name themselves."""
+    named = str(machine.get(DEVICE, "")) if isinstance(machine, dict) else ""
+    device = f"device {named[:SHOWN]}" if _FINGERPRINT.fullmatch(named) else "of a device not named"
+    return f"from an unsigned device report, {device}"
 
 
 def _document(path: Path) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,9 +14,13 @@ from deploy.export.bars import bar_of, faults_of
 from deploy.export.candidates import QUANTISERS, Candidate, Sources, make_candidate
 from deploy.export.certificate import FP16, compare
 from deploy.export.precision.sensitivity import layer_sensitivity
+from deploy.export.speed import ONNXRUNTIME
 from inspection.config import ExportConfig
 from inspection.data.index import ImageIndex
 from inspection.evaluation.answers import Answers, answer
+
+SENSITIVITY = "sensitivity"
+"""Key of the layers' effects in what a conversion noted, worst first."""
 
 
 @dataclass(frozen=True)
@@ -56,21 +61,24 @@ class Judge:
             max_seconds=self.config.max_seconds,
         )
         worst = [node for effect in effects if effect.measured for node in effect.nodes]
+        told = [dataclasses.asdict(effect) for effect in effects if effect.measured]
         count, found = 1, broken
         while found.faults and count <= min(self.config.float_layers, len(worst)):
             again = make_candidate(broken.name, sources, exclude=tuple(worst[:count]))
             found = self.judged(again)
             count *= 2
+        found = dataclasses.replace(found, made={**found.made, SENSITIVITY: told})
         if not found.faults:
             return found
         tried = f"{broken.faults[0]}; no better with {count // 2} layers left in float"
         return found.with_faults((tried, *broken.faults[1:]), found.max_delta)
 
-    def judged(self, candidate: Candidate) -> Candidate:
+    def judged(self, candidate: Candidate, engine: str = ONNXRUNTIME) -> Candidate:
         """With its faults on validation images, and the largest change of a probability."""
         if candidate.file is None:
             return candidate
-        found = ask(candidate.file, self.val, self.subject.preprocessing, self.max_megapixels)
+        sizes = self.subject.preprocessing
+        found = ask(candidate.file, self.val, sizes, self.max_megapixels, engine)
         if not np.isfinite(found.probabilities).all():
             return candidate.with_faults(("it answers NaN or infinity on validation images",), 1.0)
         if not self.trained:
@@ -87,7 +95,13 @@ class Judge:
         return candidate.with_faults(faults, measured.max_delta)
 
 
-def ask(file: Path, rows: ImageIndex, sizes: Preprocessing, max_megapixels: float) -> Answers:
+def ask(
+    file: Path,
+    rows: ImageIndex,
+    sizes: Preprocessing,
+    max_megapixels: float,
+    engine: str = ONNXRUNTIME,
+) -> Answers:
     """What the graph `file` answers for every row."""
-    engine = open_engine("onnxruntime", file)
-    return answer(rows, sizes, {"it": engine}, max_megapixels=max_megapixels)["it"]
+    asked = {"it": open_engine(engine, file)}
+    return answer(rows, sizes, asked, max_megapixels=max_megapixels)["it"]

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from deploy.edge.errors import UserError
+from deploy.edge.files import sha256_file
 from deploy.edge.spec import Plan
 from inspection.records import Record
 
@@ -19,7 +21,7 @@ class Precision:
 
     `fate` on this machine: `chosen` runs; `kept` travels in the bundle for other devices; `refused` stays behind.
     `sentence` says why. `golden_tolerance` bounds a probability's change on golden images. `made` is what the
-    conversion noted: float islands, layers left out, clipping.
+    conversion noted: float islands, layers left out, clipping, and how sensitive its layers are if that was measured.
     """
 
     name: str
@@ -33,6 +35,24 @@ class Precision:
     times_fp32: float | None
     way: str
     made: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Timed:
+    """The best way of one precision on one runtime, and how many times as fast it is as FP32 on ONNX Runtime.
+
+    `low` and `high` bound that ratio with 95 % confidence; FP32 on ONNX Runtime itself is 1.
+    """
+
+    engine: str
+    variant: str
+    way: str
+    median_ms: float
+    p95_ms: float
+    rounds: int
+    times_fp32: float = 1.0
+    low: float = 1.0
+    high: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -54,6 +74,9 @@ class Planned(Record):
     margins: dict[str, float]
     """Accuracy and recall that INT8 was allowed to cost: `max_loss`, `max_class_loss`."""
 
+    timed: tuple[Timed, ...] = ()
+    """Everything that was timed here, in turns; empty in plans of versions that kept only the sentences."""
+
     @property
     def travelling(self) -> tuple[Precision, ...]:
         """The precisions whose files go into the bundle."""
@@ -71,6 +94,18 @@ class Planned(Record):
         for one in said["precisions"]:
             del one["file"]
         return said
+
+    def check_files(self) -> None:
+        """UserError unless the files that travel are still there and are those that were judged."""
+        again = "export once more, files are made anew each time"
+        files = {self.fp32: "", **{one.file: one.sha256 for one in self.travelling if one.file}}
+        for file, sha256 in files.items():
+            if not file.is_file():
+                raise UserError(f"'{file}' was planned and is gone: {again}")
+            if sha256 and sha256_file(file) != sha256:
+                raise UserError(
+                    f"'{file}' is not the file that was judged, it was changed: {again}"
+                )
 
     def precision(self, name: str) -> Precision:
         """One of them by name."""

@@ -2,8 +2,8 @@
 
 Decisions are judged on validation images, so that the test set, which certifies afterwards, chose nothing. Speed is
 measured, never assumed: INT8 is slower than FP32 for many small networks.
-Covered: ONNX Runtime on this CPU. Not covered: TensorRT's speed; its files are made and certified as far as this
-machine can, and the device measures the rest.
+Covered: ONNX Runtime on this CPU, and OpenVINO where it is installed. Not covered: TensorRT's speed; its files are
+made and certified as far as this machine can, and the device measures the rest.
 """
 
 from __future__ import annotations
@@ -18,17 +18,19 @@ import onnxruntime
 
 from deploy.edge.files import sha256_file
 from deploy.edge.spec import FP32, Plan
+from deploy.export.beside import ENGINE as OPENVINO
+from deploy.export.beside import Beside, beside, judged_beside, ways_beside
 from deploy.export.candidates import Candidate, Sources
 from deploy.export.certificate import FP16, INT8_CPU, INT8_TENSORRT
 from deploy.export.golden import TOLERANCE
 from deploy.export.judge import Judge, Subject, ask
-from deploy.export.planned import Planned, Precision
+from deploy.export.planned import Planned, Precision, Timed
 from deploy.export.precision.calibration import (
     Calibration,
     calibration_images,
     check_calibration,
 )
-from deploy.export.speed import Ratio, Speed, Times, best_ways, ratio, time_ways, ways_of
+from deploy.export.speed import Ratio, Speed, Times, Way, best_ways, ratio, time_ways, ways_of
 from inspection.config import ExportConfig
 from inspection.data.index import ImageIndex
 
@@ -63,32 +65,36 @@ def plan_precision(
     judge = Judge(subject, val, reference, config, max_megapixels, trained)
     sources = Sources(subject.fp32, calibration, folder)
     found = [judge.examine(name, sources) for name in config.precisions]
+    found, unfit = judged_beside(judge, found)
     fine = {one.name: one.file for one in found if one.file and not one.faults}
+    files = {FP32: subject.fp32, **{name: fine[name] for name in HERE if name in fine}}
     times = time_ways(
-        {FP32: subject.fp32, **{name: fine[name] for name in HERE if name in fine}},
+        files,
         calibration.images[:TIMED_IMAGES],
-        ways_of([FP32, *(name for name in HERE if name in fine)]),
+        (*ways_of(list(files)), *ways_beside(files, unfit)),
         max_seconds=config.max_seconds,
     )
-    return _choose(subject, found, times, config, calibration)
+    return _choose(subject, found, times, config, calibration, unfit)
 
 
 def _choose(
     subject: Subject,
     found: list[Candidate],
-    times: Mapping[Any, Times],
+    times: Mapping[Way, Times],
     config: ExportConfig,
     calibration: Calibration,
+    unfit: str,
 ) -> Planned:
     best = best_ways(times)
     base = best[FP32]
+    second = beside(times, base, config.min_speedup, unfit)
     gains = {
         name: ratio(times[base.way], times[one.way]) for name, one in best.items() if name != FP32
     }
     quick = [n for n, gain in gains.items() if gain.value >= config.min_speedup and gain.low > 1]
     winner = min(quick, key=lambda name: best[name].median_ms, default=FP32)
     precisions = tuple(
-        _precision(one, winner, best.get(one.name), gains.get(one.name), base, config)
+        _precision(one, winner, best.get(one.name), gains.get(one.name), base, config, second)
         for one in found
     )
     way = best[winner].way
@@ -96,6 +102,8 @@ def _choose(
     half = next((one for one in precisions if one.name == FP16), None)
     if half is not None and half.fate != "refused":
         plans["tensorrt"] = Plan(FP16)
+    if second.plan is not None:
+        plans[OPENVINO] = second.plan
     return Planned(
         fp32=subject.fp32,
         precisions=precisions,
@@ -109,7 +117,18 @@ def _choose(
         sentence=_sentence(winner, best, gains.get(winner)),
         margins={"max_loss": config.max_loss, "max_class_loss": config.max_class_loss},
         fallback=Plan(FP32, base.way.threads, base.way.spinning),
+        timed=_timed(times, base),
     )
+
+
+def _timed(times: Mapping[Way, Times], base: Speed) -> tuple[Timed, ...]:
+    found = []
+    for engine in dict.fromkeys(way.engine for way in times):
+        for name, one in best_ways(times, engine).items():
+            gain = Ratio(1, 1, 1) if one.way == base.way else ratio(times[base.way], times[one.way])
+            speed = (one.way.words, one.median_ms, one.p95_ms, one.rounds)
+            found.append(Timed(engine, name, *speed, gain.value, gain.low, gain.high))
+    return tuple(found)
 
 
 def _precision(
@@ -119,8 +138,9 @@ def _precision(
     gain: Ratio | None,
     base: Speed,
     config: ExportConfig,
+    second: Beside,
 ) -> Precision:
-    fate, sentence = _fate(one, winner, speed, gain, base, config)
+    fate, sentence = _fate(one, winner, speed, gain, base, config, second)
     tolerance = min(MAX_TOLERANCE, max(TOLERANCE, HEADROOM * one.max_delta))
     return Precision(
         name=one.name,
@@ -144,6 +164,7 @@ def _fate(
     gain: Ratio | None,
     base: Speed,
     config: ExportConfig,
+    second: Beside,
 ) -> tuple[Any, str]:
     if one.faults:
         return "refused", f"{one.name} refused: {'; '.join(one.faults)}"
@@ -152,14 +173,14 @@ def _fate(
         return "pending", f"{one.name} pending: its decisions hold here, its speed is {why}"
     times = f"{gain.value:.2f}x the speed of fp32 here ({speed.median_ms:.2f} against {base.median_ms:.2f} ms)"
     if one.name == winner:
-        return "chosen", f"{one.name} chosen: {times}, with {speed.way.words}"
+        return "chosen", f"{one.name} chosen: {times}, with {speed.way.words}{second.of(one.name)}"
     # FP16 is TensorRT's usual precision: it travels, whatever this CPU makes of it.
-    fate = "kept" if one.name == FP16 else "refused"
+    fate = "kept" if one.name == FP16 or second.carries(one.name) else "refused"
     verb = "not chosen" if fate == "kept" else "refused"
     if gain.value >= config.min_speedup and gain.low > 1:
-        return fate, f"{one.name} {verb}: {times}, {winner} is faster"
+        return fate, f"{one.name} {verb}: {times}, {winner} is faster{second.of(one.name)}"
     asked = f"asked for {config.min_speedup:.2f}x, interval {gain.low:.2f} to {gain.high:.2f}"
-    return fate, f"{one.name} {verb}: {times}; {asked}"
+    return fate, f"{one.name} {verb}: {times}; {asked}{second.of(one.name)}"
 
 
 def _sentence(winner: str, best: Mapping[str, Speed], gain: Ratio | None) -> str:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from deploy.edge.engines.base import Engine
-from deploy.edge.files import canonical_json
+from deploy.edge.files import canonical_json, sha256_file
 from deploy.edge.spec import FP32, Plan
 from deploy.export.bars import bar_of
+from deploy.export.beside import ENGINE as OPENVINO
 from deploy.export.bundle_writer import BundleParts, BundleSpec
 from deploy.export.certificate import (
     FP16,
@@ -23,6 +24,7 @@ from deploy.export.certificate import (
     pending_row,
 )
 from deploy.export.planned import Planned, Precision
+from deploy.export.speed import ONNXRUNTIME
 from inspection.evaluation.answers import Answers
 
 ON_DEVICE = (FP32, FP16, INT8_TENSORRT)
@@ -38,6 +40,11 @@ class Verdict:
     precisions: Mapping[str, tuple[Path, float]]
     plans: Mapping[str, Plan]
     document: bytes
+
+    @property
+    def proven(self) -> tuple[str, ...]:
+        """Keys of the engines whose decisions held: golden images are such that all of them agree."""
+        return (*self.precisions, *(row.conversion for row in self.rows if row.status == "passed"))
 
     def completed(self, parts: BundleParts) -> BundleParts:
         """The bundle's parts with what passed."""
@@ -67,11 +74,13 @@ def judge_precisions(
         if one.name not in engines or one.file is None:
             rows.append(_left_behind(one))
             continue
-        row = _row(one, planned, answers, engines[one.name], spec, trained=trained)
+        row = _row(one.name, one.sha256, planned, answers, engines, spec, trained=trained)
         rows.append(row)
         if row.status == "passed":
             passed[one.name] = (one.file, one.golden_tolerance)
     there = [FP32, *passed]
+    rows += _beside(planned, answers, engines, spec, there, trained=trained)
+    refused = {row.conversion for row in rows if row.status == "refused"}
     rows += [
         pending_row(f"tensorrt {name}", "no TensorRT on this machine: plumbline-edge certify")
         for name in ON_DEVICE
@@ -80,35 +89,56 @@ def judge_precisions(
     plans = {
         engine: plan if plan.variant in there else _instead(engine, planned)
         for engine, plan in planned.plans.items()
+        if f"{engine} {plan.variant}" not in refused or engine == ONNXRUNTIME
     }
     return Verdict(tuple(rows), passed, plans, canonical_json(planned.document()))
 
 
-def _row(
-    one: Precision,
+def _beside(
     planned: Planned,
     answers: Mapping[str, Answers],
-    engine: Engine,
+    engines: Mapping[str, Engine],
+    spec: BundleSpec,
+    there: Sequence[str],
+    *,
+    trained: bool,
+) -> list[CertificateRow]:
+    """OpenVINO with what passed on ONNX Runtime."""
+    sums = {FP32: sha256_file(planned.fp32), **{p.name: p.sha256 for p in planned.precisions}}
+    keys = {name: f"{OPENVINO} {name}" for name in there if f"{OPENVINO} {name}" in engines}
+    return [
+        _row(name, sums[name], planned, answers, engines, spec, trained=trained, key=key)
+        for name, key in keys.items()
+    ]
+
+
+def _row(
+    name: str,
+    sha256: str,
+    planned: Planned,
+    answers: Mapping[str, Answers],
+    engines: Mapping[str, Engine],
     spec: BundleSpec,
     *,
     trained: bool,
+    key: str = "",
 ) -> CertificateRow:
-    found = answers[one.name]
+    """Of the precision `name`; `key` of its answers where they are not ONNX Runtime's."""
+    found, engine = answers[key or name], engines[key or name]
     finite = bool(np.isfinite(found.probabilities).all())
     measured = compare(answers["torch"], found, spec.classes, spec.decision) if finite else None
-    bar = bar_of(one.name, **planned.margins) if trained else None
+    bar = bar_of(name, **planned.margins) if trained else None
     runtime = {**engine.describe(), "calibration": planned.calibration["digest"]}
-    return judged_row(
-        f"onnxruntime {one.name}", measured, bar, model_sha256=one.sha256, runtime=runtime
-    )
+    conversion = key or f"{ONNXRUNTIME} {name}"
+    return judged_row(conversion, measured, bar, model_sha256=sha256, runtime=runtime)
 
 
 def _left_behind(one: Precision) -> CertificateRow:
     """Refused before the test set was asked: on validation images, by its speed, or it could not be made."""
     return CertificateRow(
-        f"onnxruntime {one.name}", "refused", None, None, None, one.sentence, one.sha256
+        f"{ONNXRUNTIME} {one.name}", "refused", None, None, None, one.sentence, one.sha256
     )
 
 
 def _instead(engine: str, planned: Planned) -> Plan:
-    return planned.fallback if engine == "onnxruntime" else Plan(FP32)
+    return planned.fallback if engine == ONNXRUNTIME else Plan(FP32)

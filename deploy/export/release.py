@@ -14,6 +14,7 @@ from deploy.edge.certification import SET
 from deploy.edge.engines.registry import open_engine
 from deploy.edge.files import sha256_bytes, sha256_file, write_bytes
 from deploy.edge.spec import FP32
+from deploy.export.beside import engines_beside
 from deploy.export.bundle_writer import BundleParts, BundleSpec, write_bundle
 from deploy.export.certificate import Certificate, certify
 from deploy.export.certification_set import set_bytes, set_file
@@ -54,8 +55,11 @@ def export_bundle(
     """Export `graph`, certify it over the whole test split, shelve the bundle; ParityError if decisions change.
 
     `index` holds the splits: test is certified, val becomes the drift reference, golden images come from both.
-    `planned` brings the FP32 file and its other precisions; one that the test set refuses stays behind.
+    `planned` brings the FP32 file and its other precisions; one that the test set refuses stays behind, UserError
+    where a file is gone or was changed since it was judged.
     """
+    if planned:
+        planned.check_files()
     provenance = {
         **spec.hashes,
         "index_digest": index.digest(),
@@ -67,6 +71,8 @@ def export_bundle(
         onnx = planned.fp32 if planned else export_onnx(graph, sizes, Path(scratch) / "model.onnx")
         files = {FP32: onnx, **({p.name: _file(p) for p in planned.travelling} if planned else {})}
         engines = {name: open_engine("onnxruntime", file) for name, file in files.items()}
+        if planned:
+            engines |= engines_beside(planned, files)
         answers = answer(
             test, sizes, {"torch": TorchEngine(graph), **engines}, max_megapixels=max_megapixels
         )
@@ -91,7 +97,7 @@ def export_bundle(
             index,
             sizes,
             engines[FP32],
-            others=[engines[name] for name in verdict.precisions] if verdict else [],
+            others=[engines[name] for name in verdict.proven if name in engines] if verdict else [],
             max_megapixels=max_megapixels,
         )
         parts = BundleParts(onnx, golden, drift, certificate, provenance, _groups(index))

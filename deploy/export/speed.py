@@ -15,8 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import binom
 
-from deploy.edge.engines.base import Engine
-from deploy.edge.engines.onnxruntime_session import default_threads
+from deploy.edge.engines.base import Engine, default_threads
 from deploy.edge.engines.registry import open_engine
 
 Pixels = npt.NDArray[np.uint8]
@@ -26,6 +25,7 @@ MIN_ROUNDS = 20
 MAX_ROUNDS = 200
 RUNS = 3
 """Timed runs per turn; their median counts."""
+ONNXRUNTIME = "onnxruntime"
 SETTLE_SECONDS = 0.002
 """Threads of the runtime before may still be spinning."""
 
@@ -37,6 +37,7 @@ class Way:
     variant: str
     threads: int
     spinning: bool
+    engine: str = ONNXRUNTIME
 
     @property
     def words(self) -> str:
@@ -65,11 +66,17 @@ class Ratio:
     high: float
 
 
-def ways_of(variants: Sequence[str], cores: int | None = None) -> tuple[Way, ...]:
-    """Each precision with 1 thread, and with as many as this process may use, waiting asleep or spinning."""
+def ways_of(
+    variants: Sequence[str], cores: int | None = None, engine: str = ONNXRUNTIME
+) -> tuple[Way, ...]:
+    """Each precision with 1 thread, and with as many as this process may use, waiting asleep or spinning.
+
+    Only ONNX Runtime lets itself be told how to wait.
+    """
     most = default_threads() if cores is None else cores
-    options = [(1, False), *((most, spins) for spins in (False, True) if most > 1)]
-    return tuple(Way(name, *option) for name in variants for option in options)
+    waits = (False, True) if engine == ONNXRUNTIME else (False,)
+    options = [(1, False), *((most, spins) for spins in waits if most > 1)]
+    return tuple(Way(name, *option, engine) for name in variants for option in options)
 
 
 def time_ways(
@@ -85,9 +92,7 @@ def time_ways(
     `files` are ONNX graphs by precision. At least 20 rounds, then until `max_seconds` have passed.
     """
     engines = {
-        way: open_engine(
-            "onnxruntime", files[way.variant], threads=way.threads, spinning=way.spinning
-        )
+        way: open_engine(way.engine, files[way.variant], threads=way.threads, spinning=way.spinning)
         for way in ways
     }
     started = clock()
@@ -101,10 +106,12 @@ def time_ways(
     return {way: table[:, k] for k, way in enumerate(ways)}
 
 
-def best_ways(times: Mapping[Way, Times]) -> dict[str, Speed]:
-    """For each precision the way with the smallest median."""
+def best_ways(times: Mapping[Way, Times], engine: str = ONNXRUNTIME) -> dict[str, Speed]:
+    """For each precision the way of `engine` with the smallest median."""
     best: dict[str, Speed] = {}
     for way, spent in times.items():
+        if way.engine != engine:
+            continue
         found = Speed(
             way, float(np.median(spent)), float(np.percentile(spent, 95)), rounds=len(spent)
         )

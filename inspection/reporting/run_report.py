@@ -185,7 +185,10 @@ class Conversion(Protocol):
 
 
 class CertificateLine(Protocol):
-    """One precision on one runtime; `measured` is None while `status` is ``pending``."""
+    """One precision on one runtime; `measured` is None while `status` is ``pending``.
+
+    `reason` says why it is refused or pending, `source` who measured it if not this machine.
+    """
 
     @property
     def conversion(self) -> str: ...
@@ -197,6 +200,10 @@ class CertificateLine(Protocol):
     def max_delta(self) -> float | None: ...
     @property
     def measured(self) -> Conversion | None: ...
+    @property
+    def reason(self) -> str: ...
+    @property
+    def source(self) -> str: ...
 
 
 class CertificateTable(Protocol):

@@ -24,7 +24,7 @@ def fill_certificate(bundle: Path, evidence: Sequence[Path], *, settings: Settin
             row.status,
             f"{row.measured.flips} of {row.measured.images}" if row.measured else "",
             f"{row.measured.max_delta:.1e}" if row.measured else "",
-            row.reason,
+            "; ".join(filter(None, (row.reason, row.source))),
         )
         for row in certificate.rows
     ]
@@ -33,7 +33,12 @@ def fill_certificate(bundle: Path, evidence: Sequence[Path], *, settings: Settin
             "bundle": str(made.folder),
             "digest": made.digest,
             "rows": [
-                {"conversion": row.conversion, "status": row.status, "reason": row.reason}
+                {
+                    "conversion": row.conversion,
+                    "status": row.status,
+                    "reason": row.reason,
+                    "source": row.source,
+                }
                 for row in certificate.rows
             ],
         },

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -48,7 +49,9 @@ def export_run(
         client = open_zenml(settings)
         config = _as_trained(client, record, asked)
         with flight("export", config.name, settings.store, now) as trip:
-            made = _fly(trip, config, _artifacts(client, record), settings)
+            named = ["--run", run] if run else []
+            command = shlex.join(["plumbline", "export", str(path), *changes, *named])
+            made = _fly(trip, config, _artifacts(client, record), command, settings)
     return _answer(trip, record, made)
 
 
@@ -85,9 +88,11 @@ def _artifacts(client: Client, record: RunRecord) -> Made:
     return Made(**{key: found[name] for key, name in NEEDED.items()})
 
 
-def _fly(trip: Flight, config: RunConfig, made: Made, settings: Settings) -> dict[str, Any]:
+def _fly(
+    trip: Flight, config: RunConfig, made: Made, command: str, settings: Settings
+) -> dict[str, Any]:
     from deploy.export.keys import edge_options
-    from pipelines.export import export
+    from pipelines.export import Told, export
 
     run = trip.start(
         export,
@@ -97,12 +102,16 @@ def _fly(trip: Flight, config: RunConfig, made: Made, settings: Settings) -> dic
             "store": str(settings.store.root),
             "code": code_fingerprint(),
             "run": trip.record.name,
+            "told": Told(
+                folder=trip.folder, created=trip.record.started.isoformat(), command=command
+            ),
         },
     )
     planned, release = output(run, "planned"), output(run, "release")
     verdict, enrolment = output(run, "gate_verdict"), output(run, "enrolment")
     compiled = output(run, "compiled")
     found = {
+        "report": output(run, "report"),
         "bundle": str(release.folder),
         "digest": release.digest,
         "plan": planned.sentence,
@@ -152,6 +161,7 @@ def _answer(trip: Flight, record: RunRecord, made: dict[str, Any]) -> Answer:
             f"Registered   {registered}",
             f"TensorRT     {tensorrt['status']}: {tensorrt['reason']}",
             f"Bundle       {made['bundle']}",
+            f"Report       {made['report']}",
         ],
         next=_next(made, passed=passed),
         exit_code=0 if passed else Refused.exit_code,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,21 @@ def test_every_precision_has_a_fate_and_the_bundle_is_registered(
     assert exported["tensorrt"]["status"] in ("pending", "built")
     assert exported["tensorrt"]["reason"]
     assert exported["digest"] != trained["digest"]
+    # OpenVINO is installed where tests run: the same files are certified on it too.
+    assert rows["openvino fp32"]["status"] == "passed"
+    page = Path(exported["report"]).read_text(encoding="utf-8")
+    assert all(one["sentence"].partition(": ")[2][:20] in page for one in exported["precisions"])
+    assert "plumbline-edge certify BUNDLE SET.npz --require tensorrt" in page
+
+
+def test_an_export_makes_its_files_again_where_somebody_cleared_them(
+    line: Line, exported: dict[str, Any]
+) -> None:
+    shutil.rmtree(line.store / "precisions")
+    again = line.json("export", str(line.config), *QUICK, "export.precisions=[fp16]")
+    assert [one["name"] for one in again["precisions"]] == ["fp16"]
+    assert again["of"] == exported["of"]
+    assert Path(again["report"]).is_file()
 
 
 def test_the_device_runs_it_and_certifies_it(line: Line, exported: dict[str, Any]) -> None:

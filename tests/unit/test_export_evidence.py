@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from deploy.edge.bundle import open_bundle
+from deploy.edge.certification import device_fingerprint
 from deploy.edge.cli import main
 from deploy.export.certificate import Certificate
 from deploy.export.certification_set import set_file
@@ -81,6 +82,45 @@ def test_a_device_fills_a_row(
     old, new = open_bundle(release.folder).manifest.files, filled.manifest.files
     assert {name for name in old if old[name] != new[name]} == {"certificate.json"}
     assert set_file(store, filled.digest).read_bytes() == held.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("machine", "says"),
+    [
+        (None, "from an unsigned device report, device "),
+        ({"system": "Linux"}, "from an unsigned device report, of a device not named"),
+        ({"device": "line 3, trust me"}, "from an unsigned device report, of a device not named"),
+        ("a box", "from an unsigned device report, of a device not named"),
+    ],
+)
+def test_a_row_from_a_device_says_that_nobody_signed_it(
+    made: Made, machine: Any, says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store, release, _ = made
+    document = measured(made, tmp_path / "row.json", "--variant", "fp16")
+    told = capsys.readouterr().out
+    named = document["machine"]["device"]
+    if machine is not None:
+        document["machine"] = machine
+    (tmp_path / "row.json").write_text(json.dumps(document))
+    filled = fill_rows(store, release.folder, [tmp_path / "row.json"])
+    rows = Certificate.from_json((filled.folder / "certificate.json").read_bytes()).rows
+    sources = {row.conversion: row.source for row in rows}
+    assert sources["onnxruntime fp16"] == (says + named[:16] if machine is None else says)
+    assert named[:16] in told
+    # What this machine measured needs no such word.
+    assert sources["onnxruntime fp32"] == ""
+
+
+def test_a_device_is_called_the_same_every_time_and_its_identifier_stays_there(
+    tmp_path: Path,
+) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    first.write_text("0123456789abcdef0123456789abcdef\n")
+    second.write_text("ff23456789abcdef0123456789abcdef\n")
+    assert device_fingerprint(first) == device_fingerprint(first) != device_fingerprint(second)
+    assert "0123456789abcdef" not in device_fingerprint(first)
+    assert len(device_fingerprint(tmp_path / "none")) == 64
 
 
 Change = Callable[[dict[str, Any]], object]

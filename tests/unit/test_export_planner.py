@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 from pathlib import Path
 
 import onnx
@@ -11,6 +12,7 @@ import pytest
 import torch
 
 from deploy.edge.bundle import open_bundle
+from deploy.edge.files import sha256_file
 from deploy.edge.inspector import Inspector
 from deploy.edge.spec import Decision, Plan
 from deploy.export.candidates import Candidate
@@ -22,7 +24,7 @@ from deploy.export.planner import plan_precision
 from deploy.export.release import Release, export_bundle
 from inspection.config import ExportConfig
 from inspection.data.index import ImageIndex
-from inspection.errors import DataError
+from inspection.errors import DataError, UserError
 from inspection.store import Store
 from tests.unit.colour_material import CLASSES, SIZE, painted, spec
 from tests.unit.conv_material import ConvColours
@@ -163,16 +165,43 @@ def test_the_certificate_has_a_row_for_each_and_pending_ones_for_the_device(
     assert all(rows[name].measured is None for name in pending)
 
 
+@pytest.mark.parametrize("fault", ["gone", "changed", "folder gone"])
+def test_files_that_went_after_planning_are_named(
+    index: ImageIndex, tmp_path: Path, fault: str
+) -> None:
+    config = CONFIG.model_copy(update={"precisions": ("fp16",), "max_seconds": 0.1})
+    folder = tmp_path / "precisions"
+    planned = planned_of(ConvColours(), index, folder, config)
+    half = planned.precision("fp16").file
+    assert half is not None
+    planned.check_files()
+    if fault == "gone":
+        half.unlink()
+    elif fault == "changed":
+        half.write_bytes(planned.fp32.read_bytes())
+    else:
+        shutil.rmtree(folder)
+    store = Store(tmp_path / "store")
+    with pytest.raises(UserError, match="export once more") as caught:
+        export_bundle(ConvColours(), spec(), index=index, store=store, planned=planned)
+    named = planned.fp32 if fault == "folder gone" else half
+    assert str(named) in str(caught.value)
+    assert ("it was changed" in str(caught.value)) == (fault == "changed")
+    assert not list(tmp_path.glob("store/bundles/*"))
+
+
 def test_what_the_test_set_refuses_stays_behind_and_fp32_runs_instead(
     plan: Planned, index: ImageIndex, tmp_path: Path
 ) -> None:
-    """A file that was exchanged after planning: its classes are permuted."""
+    """A file that nobody judged: its classes are permuted."""
     swapped = ConvColours()
     with torch.no_grad():
         swapped.head.weight.copy_(swapped.head.weight[[1, 0, 2]])
     file = export_onnx(swapped, SIZE, tmp_path / "permuted.onnx")
     precisions = tuple(
-        dataclasses.replace(one, file=file, fate="chosen") if one.name == "int8_cpu" else one
+        dataclasses.replace(one, file=file, sha256=sha256_file(file), fate="chosen")
+        if one.name == "int8_cpu"
+        else one
         for one in plan.precisions
     )
     broken = dataclasses.replace(

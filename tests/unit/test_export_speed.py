@@ -23,6 +23,20 @@ def test_ways_are_one_thread_and_all_of_them() -> None:
     assert [w.words for w in ways_of(["fp32", "fp16"], 1)] == ["1 thread", "1 thread"]
 
 
+def test_openvino_cannot_be_told_how_to_wait() -> None:
+    assert ways_of(["fp32"], 4, "openvino") == (
+        Way("fp32", 1, False, "openvino"),
+        Way("fp32", 4, False, "openvino"),
+    )
+
+
+def test_the_best_way_is_that_of_one_runtime() -> None:
+    other = Way("fp32", 1, False, "openvino")
+    times = {Way("fp32", 1, False): np.full(30, 4.0), other: np.full(30, 1.0)}
+    assert best_ways(times)["fp32"].median_ms == 4.0
+    assert best_ways(times, "openvino")["fp32"].way == other
+
+
 def test_a_ratio_is_taken_round_by_round() -> None:
     busy = np.linspace(1, 9, 101)  # the machine grows slower for both
     found = ratio(2 * busy, busy)

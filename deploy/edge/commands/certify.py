@@ -29,7 +29,7 @@ def add(commands: Any) -> None:
 
 
 def _certify(options: argparse.Namespace) -> int:
-    from deploy.edge.certification import evidence, load_set, measure_parity
+    from deploy.edge.certification import DEVICE, SHOWN, evidence, load_set, measure_parity
     from deploy.edge.files import write_json
 
     inspector = open_inspector(options)
@@ -44,6 +44,7 @@ def _certify(options: argparse.Namespace) -> int:
             "runtime": f"{engine_line(document['runtime'])}, {inspector.variant}",
             "images": f"{found.images} of the frozen test set",
             "labels": f"{found.flips} changed, {found.crossings} thresholds crossed",
+            "device": document["machine"][DEVICE][:SHOWN],
             "change": f"largest {found.max_delta:.2g}, mean {found.mean_delta:.2g} of a probability",
         }
         for name, text in rows.items():

@@ -11,7 +11,6 @@ ONNX Runtime falls back to the CPU silently in five places. All are closed here:
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,13 +20,19 @@ import numpy.typing as npt
 import onnxruntime as ort
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_state
 
-from deploy.edge.engines.base import EMBEDDING, INPUT, PROBABILITIES, Outputs, check_images
+from deploy.edge.engines.base import (
+    EMBEDDING,
+    INPUT,
+    PROBABILITIES,
+    Outputs,
+    check_contract,
+    check_images,
+    check_outputs,
+    used_threads,
+)
 from deploy.edge.errors import BundleError, EngineError, EngineUnavailable
-from deploy.edge.spec import MOST_THREADS
 
 CPU = "CPUExecutionProvider"
-MAX_THREADS = 4
-"""Small graphs gain nothing beyond; the line's other programs need the rest."""
 
 # ONNX Runtime's exceptions share no base but Exception.
 _ORT_ERRORS: tuple[type[Exception], ...] = (
@@ -54,10 +59,8 @@ class OnnxRuntime:
         spinning: bool = False,
         settings: Mapping[str, str] | None = None,
     ) -> None:
-        self.threads = threads if threads is not None else default_threads()
+        self.threads = used_threads(threads)
         self.spinning = spinning
-        if not 1 <= self.threads <= MOST_THREADS:
-            raise BundleError(f"threads must be 1 to {MOST_THREADS}, got {threads}")
         options = session_options(self.provider, self.threads, spinning=spinning)
         self._session = open_session(model, self.provider, options, settings or {})
         self.height, self.width = _check_contract(self._session, model)
@@ -70,13 +73,7 @@ class OnnxRuntime:
             probabilities, embedding = self._session.run([PROBABILITIES, EMBEDDING], feed)
         except _ORT_ERRORS as error:
             raise EngineError(f"ONNX Runtime failed on {len(images)} images: {error}") from error
-        for name, output in ((PROBABILITIES, probabilities), (EMBEDDING, embedding)):
-            if output.ndim != 2 or len(output) != len(images) or output.dtype != np.float32:
-                raise EngineError(
-                    f"'{name}' is {output.dtype} {output.shape} for {len(images)} images, must be float32 (N, size): "
-                    "export the model again"
-                )
-        return Outputs(probabilities, embedding)
+        return check_outputs(Outputs(probabilities, embedding), len(images))
 
     def describe(self) -> dict[str, Any]:
         """Runtime, version, threads, input, and the provider of every node as the session reports it."""
@@ -88,13 +85,6 @@ class OnnxRuntime:
             "input": [self.height, self.width, 3],
             "placement": placement(self._session),
         }
-
-
-def default_threads() -> int:
-    """Cores this process may use, at most `MAX_THREADS`."""
-    allowed = getattr(os, "sched_getaffinity", None)
-    cores = len(allowed(0)) if allowed else os.cpu_count() or 1
-    return min(MAX_THREADS, cores)
 
 
 def session_options(provider: str, threads: int, *, spinning: bool) -> ort.SessionOptions:
@@ -175,18 +165,11 @@ def placement(session: ort.InferenceSession) -> dict[str, int]:
 def _check_contract(session: ort.InferenceSession, model: Path) -> tuple[int, int]:
     """Height and width of the input, once the graph is what the contract says."""
     inputs = session.get_inputs()
-    names = [value.name for value in inputs]
-    if names != [INPUT]:
-        raise BundleError(f"'{model}' takes {names}, the graph contract says ['{INPUT}']")
-    outputs = {value.name for value in session.get_outputs()}
-    if missing := {PROBABILITIES, EMBEDDING} - outputs:
-        raise BundleError(f"'{model}' gives {sorted(outputs)}, missing {sorted(missing)}")
-    shape = list(inputs[0].shape)
-    fixed = len(shape) == 4 and isinstance(shape[1], int) and isinstance(shape[2], int)
-    if inputs[0].type != "tensor(uint8)" or not fixed or shape[3] != 3:
-        raise BundleError(
-            f"'{model}' takes {inputs[0].type} {shape}, the graph contract says uint8 [N, height, width, 3]"
-        )
-    if isinstance(shape[0], int):
-        raise BundleError(f"'{model}' has a fixed batch of {shape[0]}: export with a dynamic batch")
-    return shape[1], shape[2]
+    kind = inputs[0].type.removeprefix("tensor(").removesuffix(")") if inputs else ""
+    return check_contract(
+        model,
+        [value.name for value in inputs],
+        [value.name for value in session.get_outputs()],
+        kind,
+        list(inputs[0].shape) if inputs else [],
+    )

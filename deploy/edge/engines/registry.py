@@ -44,6 +44,13 @@ def _onnxruntime_cuda(
     return OnnxRuntimeCuda(model, threads=threads, spinning=spinning)
 
 
+def _openvino(model: Path, *, threads: int | None, spinning: bool, prove: Prove | None) -> Engine:
+    from deploy.edge.engines.openvino import OpenVino
+
+    del spinning, prove  # its threads wait as it sees fit, and it keeps nothing
+    return OpenVino(model, threads=threads)
+
+
 def _tensorrt(model: Path, *, threads: int | None, spinning: bool, prove: Prove | None) -> Engine:
     check_library("TensorRT")
     from deploy.edge.engines.tensorrt_ready import open_tensorrt
@@ -55,6 +62,7 @@ def _tensorrt(model: Path, *, threads: int | None, spinning: bool, prove: Prove 
 ENGINES: Mapping[str, Opener] = {
     "onnxruntime": _onnxruntime,
     "onnxruntime-cuda": _onnxruntime_cuda,
+    "openvino": _openvino,
     "tensorrt": _tensorrt,
 }
 """To support a runtime, add one line here; tests/contracts/test_every_engine.py finds it."""

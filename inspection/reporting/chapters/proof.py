@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from inspection.evaluation.gate import ClassChange, GateRow
-from inspection.reporting.blocks import Section, badge, card, table
+from collections.abc import Sequence
+
+from inspection.evaluation.gate import ClassChange, GateRow, GateVerdict
+from inspection.reporting.blocks import Section, badge, card, facts, table
 from inspection.reporting.markup import Child, Html, join, tag
-from inspection.reporting.run_report import CertificateLine, RunReport
+from inspection.reporting.run_report import CertificateLine, CertificateTable, RunReport
 from inspection.reporting.wording import count, percent, plain, score, short, small
+
+STATES = {"passed": "good", "pending": "idle"}
 
 
 def certificate(run: RunReport) -> Section | None:
+    """The certificate of a run that came so far."""
+    return certificate_section(run.certificate) if run.certificate is not None else None
+
+
+def certificate_section(found: CertificateTable) -> Section:
     """Every conversion against the trained model, the ones not measured here included."""
-    found = run.certificate
-    if found is None:
-        return None
     measured = [row.measured for row in found.rows if row.measured is not None]
-    pending = sum(row.measured is None for row in found.rows)
+    pending = sum(row.status == "pending" for row in found.rows)
     flips = sum(m.flips for m in measured)
     lead = f"Decisions of each conversion held against {found.reference}: {count(flips, 'flip')}"
     lead += f" in {count(max((m.images for m in measured), default=0), 'test image')}"
@@ -33,7 +39,7 @@ def certificate(run: RunReport) -> Section | None:
         "max |Δp|",
         "allowed",
     ]
-    kinds = ["" if row.measured is not None else "idle" for row in found.rows]
+    kinds = ["idle" if row.status == "pending" else "" for row in found.rows]
     body = table(
         head,
         [_certificate_row(row) for row in found.rows],
@@ -42,13 +48,12 @@ def certificate(run: RunReport) -> Section | None:
         kinds=kinds,
     )
     note = f"Model {short(found.model_sha256)}, test set {short(found.test_digest)}."
-    return Section("certificate", "Certificate", "Certificate", lead, card(body, note=note))
+    parts = join([card(body, note=note), _remarks(found.rows)])
+    return Section("certificate", "Certificate", "Certificate", lead, parts)
 
 
 def _certificate_row(row: CertificateLine) -> list[Child]:
-    state = badge(
-        row.status, "good" if row.status == "passed" else "idle" if row.measured is None else "bad"
-    )
+    state = badge(row.status, STATES.get(row.status, "bad"))
     seen = row.measured
     if seen is None:
         return [row.conversion, state, *["–"] * 7]
@@ -65,11 +70,20 @@ def _certificate_row(row: CertificateLine) -> list[Child]:
     ]
 
 
+def _remarks(rows: Sequence[CertificateLine]) -> Html | None:
+    """Why a row is refused or open, and whose word it rests on; below the table, where sentences have room."""
+    said = [(row.conversion, "; ".join(filter(None, (row.reason, row.source)))) for row in rows]
+    told = [(name, words) for name, words in said if words]
+    return card(facts(told), title="Remarks") if told else None
+
+
 def gate(run: RunReport) -> Section | None:
+    """The gate of a run that reached it."""
+    return gate_section(run.gate) if run.gate is not None else None
+
+
+def gate_section(verdict: GateVerdict) -> Section:
     """Each floor and each comparison with the champion, and every reason for a refusal."""
-    verdict = run.gate
-    if verdict is None:
-        return None
     rows = [_gate_row(row) for row in verdict.table]
     body = table(
         ["metric", "challenger", "floor", "champion", "difference", "answer"],
