@@ -1,4 +1,4 @@
-"""Who held an alias when, from the ledger's order; clocks only say when, and where they contradict the order, that is told.
+"""Who held an alias when: the ledger's order counts, clocks only say when, and one that contradicts the order is told.
 
 Covered: a clock that went back, one that was ahead of now, a day on which several were champion. Not covered: clocks
 that are wrong by less than the time between two moves; nobody can see that.
@@ -32,10 +32,10 @@ def reigns(ledger: Ledger, alias: str, now: datetime) -> list[Reign]:
         if begun and begun[-1][1].entry.after.get(alias) == holder:
             continue
         begun.append((since, link))
-    ends = [since for since, _ in begun[1:]]
+    ends: list[datetime | None] = [*(since for since, _ in begun), None]
     return [
         Reign(link.entry.after.get(alias), since, until, link)
-        for (since, link), until in zip(begun, [*ends, None], strict=True)
+        for (since, link), until in zip(begun, ends[1:], strict=True)
     ]
 
 
