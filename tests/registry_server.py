@@ -25,7 +25,14 @@ PACKAGED = Path("/usr/lib/postgresql")
 MISSING = (
     "no PostgreSQL: neither on the PATH nor in /usr/lib/postgresql (Debian's package: postgresql)"
 )
-OFFLINE = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
+QUIET = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "DO_NOT_TRACK": "true",
+    "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+}
+"""No telemetry, and no process for jobs that nobody here starts."""
+UP_WITHIN = 300
+"""Seconds; MLflow takes ten of a processor that is its own."""
 
 
 def postgres_programs() -> Path | None:
@@ -65,7 +72,7 @@ def postgres() -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def mlflow_server(database: str, folder: Path) -> Iterator[str]:
+def mlflow_server(database: str, folder: Path, workers: int) -> Iterator[str]:
     """The address of a server on `database` that keeps artifacts in `folder` and hands them out itself."""
     address = ("127.0.0.1", str(free_port()))
     command = [sys.executable, "-m", "mlflow", "server", "--host", address[0], "--port", address[1]]
@@ -74,9 +81,9 @@ def mlflow_server(database: str, folder: Path) -> Iterator[str]:
     folder.mkdir(parents=True, exist_ok=True)
     with said.open("wb") as log:
         server = subprocess.Popen(
-            [*command, *stores, "--workers", "2"],
+            [*command, *stores, "--workers", str(workers)],
             cwd=folder,
-            env={**os.environ, **OFFLINE},
+            env={**os.environ, **QUIET},
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,
@@ -90,12 +97,12 @@ def mlflow_server(database: str, folder: Path) -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def registry_server() -> Iterator[str]:
+def registry_server(workers: int = 1) -> Iterator[str]:
     """Both together: what `PLUMBLINE_TRACKING_URI` names."""
     with (
         tempfile.TemporaryDirectory(prefix="plumbline-mlflow-") as folder,
         postgres() as database,
-        mlflow_server(database, Path(folder)) as url,
+        mlflow_server(database, Path(folder), workers) as url,
     ):
         yield url
 
@@ -130,7 +137,7 @@ def _as_user(user: str | None, command: list[object], folder: Path) -> subproces
 
 def _wait_for(answer: object, server: subprocess.Popen[bytes], said: Path | None = None) -> None:
     assert callable(answer)
-    ends = time.monotonic() + 120
+    ends = time.monotonic() + UP_WITHIN
     while True:
         try:
             return answer()

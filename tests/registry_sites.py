@@ -32,7 +32,7 @@ class Site:
     store: Store
     other: Store
     kind: str
-    name: str = field(default_factory=lambda: f"line_{next(_NUMBERS)}")
+    name: str = field(default_factory=lambda: f"line_{os.getpid()}_{next(_NUMBERS)}")
 
     @property
     def client(self):  # type: ignore[no-untyped-def]
@@ -87,7 +87,10 @@ def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def server_url() -> Iterator[str]:
-    """Of one server for all tests; each takes a model of its own."""
+    """Of one server for all tests, each with a model of its own; or of one that runs already, by REGISTRY_URL."""
+    if running := os.environ.get("REGISTRY_URL"):
+        yield running
+        return
     if postgres_programs() is None:
         if os.environ.get("CI"):
             pytest.fail(MISSING)

@@ -189,11 +189,9 @@ def _set(client: MlflowClient, name: str, after: Aliases) -> None:
 
 
 def _found(client: MlflowClient, name: str) -> dict[str, int]:
-    """By asking for the model: a search of versions would return no aliases at all."""
+    """From the model: a search of versions would return no aliases at all."""
     models = client.search_registered_models(f"name = '{name}'", max_results=1)
-    if not models:
-        return {}
-    aliases = client.get_registered_model(name).aliases
+    aliases = models[0].aliases if models else {}
     return {alias: int(aliases[alias]) for alias in ALIASES if alias in aliases}
 
 

@@ -13,10 +13,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from deploy.edge.files import canonical_json, sha256_bytes
-from inspection.records import Record
 
 Kind = Literal["begin", "register", "promote", "rollback", "adopt", "restore"]
 KNOWN = "known"
@@ -35,7 +34,7 @@ Aliases = Mapping[str, Holder]
 
 
 @dataclass(frozen=True)
-class Entry(Record):
+class Entry:
     """One move of aliases; `previous` is the hash of the entry it builds on, `time` ISO 8601 in UTC.
 
     It states all aliases before and after, so that the last one alone says what holds.
@@ -56,6 +55,17 @@ class Entry(Record):
     def text(self) -> str:
         """How it is written down; a reader hashes what is written, so that later versions may add fields."""
         return canonical_json(dataclasses.asdict(self)).decode()
+
+    @classmethod
+    def from_text(cls, text: str) -> Entry:
+        """What was written down as `text`; ValidationError if it is no entry."""
+        return _entries().validate_json(text)
+
+
+@functools.cache
+def _entries() -> TypeAdapter[Entry]:
+    """Made once: it takes longer than a hundred entries."""
+    return TypeAdapter(Entry)
 
 
 @dataclass(frozen=True)
@@ -83,7 +93,7 @@ class Row:
         if sha256_bytes(self.text.encode()) != self.hash:
             return None
         try:
-            entry = Entry.from_json(self.text.encode())
+            entry = Entry.from_text(self.text)
         except ValidationError:
             return None
         return Link(self.number, self.hash, entry, self.applied)
@@ -193,7 +203,7 @@ def _all_gone(count: int) -> Finding:
 def _change(ours: Entry, there: Row) -> str:
     """What was edited, if the text still reads as an entry."""
     try:
-        theirs = dataclasses.asdict(Entry.from_json(there.text.encode()))
+        theirs = dataclasses.asdict(Entry.from_text(there.text))
     except ValidationError:
         return "it cannot be read any more"
     differences = [

@@ -128,8 +128,9 @@ def bundle_of(store: Store, name: str, version: int) -> Path:
         copied = Path(mlflow.artifacts.download_artifacts(artifact_uri=address, dst_path=scratch))
         source = copied / "artifacts" / digest
         if not digest or not source.is_dir():
-            raise RegistryError(
-                f"version {version} of '{name}' carries no bundle: it was not registered by Plumbline"
+            raise UserError(
+                f"version {version} of '{name}' carries no bundle: it was not registered by Plumbline, or its tag "
+                f"'{DIGEST}' was changed; take one that 'plumbline models' lists"
             )
         folder = install(source, store.bundles)
     if folder.name != digest:

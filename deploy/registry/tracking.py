@@ -10,12 +10,12 @@ import contextlib
 import fcntl
 import logging
 import os
+import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from deploy.edge.errors import PlumblineError, UserError
 from inspection.store import Store
@@ -101,9 +101,8 @@ def speaking(store: Store) -> Iterator[None]:
     except MlflowException as error:
         if not is_remote(store):
             raise
-        said = (str(error).strip().splitlines() or ["no message"])[0][:300]
         raise UserError(
-            f"{URI_SETTING}: '{_without_password(tracking_uri(store))}' does not do what it was asked ({said}); "
+            f"{URI_SETTING}: '{_without_password(tracking_uri(store))}' does not do what it was asked ({_said(error)}); "
             "mend the server or the setting, then run this again: a move half done is finished then"
         ) from error
 
@@ -122,10 +121,9 @@ def _greet(uri: str, client: MlflowClient) -> None:
     try:
         client.search_registered_models(max_results=1)
     except MlflowException as error:
-        said = (str(error).strip().splitlines() or ["no message"])[0][:300]
         raise UserError(
-            f"{URI_SETTING}: no MLflow server to work with at '{_without_password(uri)}' ({said}): start it, or mend "
-            "the setting; nothing was changed"
+            f"{URI_SETTING}: no MLflow server to work with at '{_without_password(uri)}' ({_said(error)}): start it, or "
+            "mend the setting; nothing was changed"
         ) from error
     finally:
         for name in FIRST_CALL:
@@ -134,9 +132,14 @@ def _greet(uri: str, client: MlflowClient) -> None:
     _GREETED.add(uri)
 
 
-def _without_password(uri: str) -> str:
-    parts = urlsplit(uri)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+def _said(error: Exception) -> str:
+    """The beginning of what MLflow says: what follows repeats the address three times."""
+    line = (str(error).strip().splitlines() or ["no message"])[0]
+    return _without_password(line.partition(" with url:")[0][:300])
+
+
+def _without_password(text: str) -> str:
+    return re.sub(r"//[^/@\s]+@", "//", text)
 
 
 def track_run(store: Store, experiment: str, run: TrackedRun) -> str:

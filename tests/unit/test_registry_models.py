@@ -36,6 +36,7 @@ from deploy.registry.models import (
 )
 from deploy.registry.promotion import promote
 from deploy.registry.tracking import RegistryError, TrackedRun, open_tracking, track_run
+from inspection.errors import UserError
 from inspection.evaluation.answers import Answers
 from inspection.store import Store
 
@@ -221,7 +222,7 @@ def test_a_bundle_changed_inside_the_registry_is_never_handed_out(fresh, bundle)
     assert [p.name for p in store.bundles.iterdir()] == [".lock"]
     client = open_tracking(store)
     client.set_model_version_tag("demo", "1", "digest", "f" * 64)
-    with pytest.raises(RegistryError, match="carries no bundle"):
+    with pytest.raises(UserError, match="carries no bundle"):
         champion_bundle(store, "demo")
 
 

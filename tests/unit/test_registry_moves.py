@@ -57,13 +57,12 @@ def test_move__is_in_the_ledger_and_a_plain_client_sees_it(site: Site) -> None:
 def test_move__of_two_who_saw_the_same_one_wins_and_the_other_says_who(site: Site) -> None:
     first, second, third = site.enlisted(3)
     promote(site, first)
-    ours, theirs = stand(site.store, site.name), stand(site.other, site.name)
+    theirs, ours = stand(site.other, site.name), stand(site.store, site.name)
     promote(site, second, seen=ours)
     with pytest.raises(
-        Overtaken, match=r"the champion of 'line_\d+' was moved meanwhile: entry 5, "
+        Overtaken, match=r"the champion of 'line_[0-9_]+' was moved meanwhile: entry 5, "
     ) as said:
-        wanted = lambda now: {**now, "champion": third}  # noqa: E731
-        move(site.other, theirs, "champion", wanted, Hand("no, this"), "promote")
+        promote(site, third, Hand("no, this"), theirs)
     assert "ann@line: promote: champion 1 -> 2 (it is better); this moved nothing" in str(
         said.value
     )
