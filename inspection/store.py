@@ -92,6 +92,11 @@ class Store:
         return self.root / "mlflow"
 
     @property
+    def ledgers(self) -> Path:
+        """This machine's copies of the ledgers of registered models, one file per model and server."""
+        return self.root / "ledgers"
+
+    @property
     def zenml(self) -> Path:
         """ZenML's repository folder and state when the store is not the project's own."""
         return self.root / "zenml"

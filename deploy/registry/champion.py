@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from deploy.edge.bundle import open_bundle
-from deploy.registry.models import champion_bundle
+from deploy.registry.models import champion_bundle, champion_name
 from inspection.data.index import ImageIndex
 from inspection.evaluation.answers import evaluate_bundle
 from inspection.evaluation.metrics import Evaluation
@@ -26,11 +26,11 @@ def evaluate_champion(
     if folder is None:
         return None
     if folder.name == challenger_digest:
-        return dataclasses.replace(challenger, name=f"champion {folder.name[:12]}")
+        return dataclasses.replace(challenger, name=champion_name(folder.name))
     return evaluate_bundle(
         open_bundle(folder),
         index.split("test"),
-        name=f"champion {folder.name[:12]}",
+        name=champion_name(folder.name),
         classes=challenger.classes,
         test_digest=challenger.test_digest,
         max_megapixels=max_megapixels,

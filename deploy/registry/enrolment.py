@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 
-from deploy.registry.models import promote, register_bundle
+from deploy.registry.aliases import Hand
+from deploy.registry.models import get_version, mark_judged, register_bundle
+from deploy.registry.promotion import crown
 from deploy.registry.tracking import TrackedRun, track_run
 from inspection.evaluation.gate import GateVerdict
 from inspection.records import Record
@@ -25,10 +28,21 @@ class Enrolment(Record):
 def enrol(
     store: Store, name: str, bundle: Path, verdict: GateVerdict, run: TrackedRun
 ) -> Enrolment:
-    """Track `run`; when `verdict` passed, register the bundle and make it champion. The same bundle is one version."""
+    """Track `run`; when `verdict` passed, register the bundle and make it champion. The same bundle is one version.
+
+    Refused if the champion is not the one any more that the gate compared with.
+    """
     run_id = track_run(store, name, run)
+    evidence = {"run": run.name, "test_set": verdict.test_digest}
     if not verdict.passed:
+        mark_judged(store, name, bundle.name, passed=False, sentence=verdict.sentence)
         return Enrolment(name, run_id, None, ())
-    registered = register_bundle(store, name, bundle, run_id=run_id, tags={"run": run.name})
-    champion = promote(store, name, registered.version)
+    hand = Hand(f"run {run.name}", evidence=evidence)
+    registered = register_bundle(
+        store, name, bundle, run_id=run_id, tags={"run": run.name}, hand=hand
+    )
+    mark_judged(store, name, registered.digest, passed=True, sentence=verdict.sentence)
+    hand = dataclasses.replace(hand, reason=f"the gate of run {run.name} let it through")
+    crown(store, name, registered.version, hand, compared_with=verdict.champion)
+    champion = get_version(store, name, registered.version)
     return Enrolment(name, run_id, champion.version, champion.aliases)

@@ -1,4 +1,4 @@
-"""Registered models: versions whose artifact is a bundle, found by digest, called `challenger` and `champion`."""
+"""Registered models: versions whose artifact is a bundle, found by digest."""
 
 from __future__ import annotations
 
@@ -13,7 +13,11 @@ import numpy as np
 from deploy.edge.bundle import Bundle, load_golden, open_bundle
 from deploy.edge.preprocess import preprocess
 from deploy.edge.shelf import install
-from deploy.registry.tracking import RegistryError, locked, open_tracking, quiet
+from deploy.registry.aliases import CHAMPION, DIGEST, Hand, stand
+from deploy.registry.ledger import Holder
+from deploy.registry.moving import enlist
+from deploy.registry.tracking import RegistryError, locked, nothing_yet, open_tracking, quiet
+from inspection.errors import UserError
 from inspection.records import Record
 from inspection.store import Store
 
@@ -21,10 +25,9 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.models import ModelSignature
 
-CHALLENGER = "challenger"
-CHAMPION = "champion"
-DIGEST = "digest"
-PREVIOUS = "previous_champion"
+GATE, GATE_SENTENCE = "gate", "gate_sentence"
+"""Tags of a version: what the latest gate said of it, in a word and in its sentence."""
+PASSED, REFUSED = "passed", "refused"
 SERVED = Path(__file__).with_name("served_bundle.py")
 
 
@@ -43,7 +46,13 @@ class ModelVersion(Record):
 
 
 def register_bundle(
-    store: Store, name: str, folder: Path, *, run_id: str, tags: Mapping[str, str] | None = None
+    store: Store,
+    name: str,
+    folder: Path,
+    *,
+    run_id: str,
+    tags: Mapping[str, str] | None = None,
+    hand: Hand | None = None,
 ) -> ModelVersion:
     """The bundle as a version of model `name`, called `challenger`; the same bundle twice is the same version.
 
@@ -55,28 +64,55 @@ def register_bundle(
         version = _find(client, name, bundle.manifest.digest)
         if version is None:
             version = _new_version(client, name, bundle, run_id, tags or {})
-        client.set_registered_model_alias(name, CHALLENGER, str(version))
+    enlist(store, name, Holder(version, bundle.digest), hand or Hand("registered"))
     return get_version(store, name, version)
 
 
-def promote(store: Store, name: str, version: int) -> ModelVersion:
-    """Make `version` the champion and write on it who was champion before."""
+def mark_judged(store: Store, name: str, digest: str, *, passed: bool, sentence: str) -> None:
+    """Write on the versions that hold bundle `digest`, if there are any, what a gate said of it."""
     client = open_tracking(store)
-    with locked(store, "register"):
-        before = _aliased(client, name, CHAMPION)
-        if before != version:
-            client.set_model_version_tag(name, str(version), PREVIOUS, str(before or ""))
-            client.set_registered_model_alias(name, CHAMPION, str(version))
-    return get_version(store, name, version)
+    for version in _holding(client, name, digest):
+        said = {GATE: PASSED if passed else REFUSED, GATE_SENTENCE: sentence}
+        for key, value in said.items():
+            client.set_model_version_tag(name, str(version), key, value)
 
 
 def champion_bundle(store: Store, name: str) -> Path | None:
     """The champion's bundle on `store.bundles`, verified; None if there is no champion."""
-    if not store.mlflow_database.exists():
+    if nothing_yet(store):
         return None
-    client = open_tracking(store)
-    version = _aliased(client, name, CHAMPION)
+    version = stand(store, name).version(CHAMPION)
     return None if version is None else bundle_of(store, name, version)
+
+
+def champion_name(digest: str) -> str:
+    """What a champion is called in verdicts and reports."""
+    return f"champion {digest[:12]}"
+
+
+def check_model(store: Store, name: str) -> None:
+    """A sentence if there is no model `name`, with the names there are."""
+    client = None if nothing_yet(store) else open_tracking(store)
+    if client is None or not _models_named(client, name):
+        known = {row.name for row in list_versions(store)}
+        there = f"there are {', '.join(sorted(known))}" if known else "nothing is registered yet"
+        raise UserError(f"no model '{name}' in the registry: {there}; see 'plumbline models'")
+
+
+def tags_of(store: Store, name: str, version: int) -> dict[str, str]:
+    """A version's tags; a sentence if there is no such version."""
+    from mlflow.exceptions import MlflowException
+
+    client = open_tracking(store)
+    try:
+        return dict(client.get_model_version(name, str(version)).tags)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+    there = sorted(int(v.version) for v in client.search_model_versions(f"name = '{name}'"))
+    raise UserError(
+        f"'{name}' has no version {version}: it has {', '.join(map(str, there)) or 'none'}; see 'plumbline models'"
+    )
 
 
 def bundle_of(store: Store, name: str, version: int) -> Path:
@@ -85,16 +121,16 @@ def bundle_of(store: Store, name: str, version: int) -> Path:
 
     import mlflow
 
-    client = open_tracking(store)
-    digest = client.get_model_version(name, str(version)).tags.get(DIGEST, "")
+    digest = tags_of(store, name, version).get(DIGEST, "")
     with tempfile.TemporaryDirectory(prefix="plumbline-") as scratch:
         # Into a folder of our own: without one, MLflow hands out the registry's own files.
         address = f"models:/{name}/{version}"
         copied = Path(mlflow.artifacts.download_artifacts(artifact_uri=address, dst_path=scratch))
         source = copied / "artifacts" / digest
         if not digest or not source.is_dir():
-            raise RegistryError(
-                f"version {version} of '{name}' carries no bundle: it was not registered by Plumbline"
+            raise UserError(
+                f"version {version} of '{name}' carries no bundle: it was not registered by Plumbline, or its tag "
+                f"'{DIGEST}' was changed; take one that 'plumbline models' lists"
             )
         folder = install(source, store.bundles)
     if folder.name != digest:
@@ -113,7 +149,7 @@ def get_version(store: Store, name: str, version: int) -> ModelVersion:
 
 def list_versions(store: Store, name: str | None = None) -> tuple[ModelVersion, ...]:
     """All versions, of one model or of all, newest first; looking creates nothing."""
-    if not store.mlflow_database.exists():
+    if nothing_yet(store):
         return ()
     client = open_tracking(store)
     asked = f"name = '{name}'" if name else None
@@ -187,21 +223,16 @@ def _compare_with_golden(bundle: Bundle, address: str) -> None:
 
 
 def _find(client: MlflowClient, name: str, digest: str) -> int | None:
+    return max(_holding(client, name, digest), default=None)
+
+
+def _holding(client: MlflowClient, name: str, digest: str) -> list[int]:
     found = client.search_model_versions(f"name = '{name}'", max_results=10_000)
-    versions = [int(v.version) for v in found if v.tags.get(DIGEST) == digest]
-    return max(versions, default=None)
+    return [int(v.version) for v in found if v.tags.get(DIGEST) == digest]
 
 
 def _models_named(client: MlflowClient, name: str) -> bool:
     return bool(client.search_registered_models(f"name = '{name}'", max_results=1))
-
-
-def _aliased(client: MlflowClient, name: str, alias: str) -> int | None:
-    """The version behind an alias; a search of versions would return no aliases at all."""
-    if not _models_named(client, name):
-        return None
-    version = client.get_registered_model(name).aliases.get(alias)
-    return None if version is None else int(version)
 
 
 def _described(client: MlflowClient, version: Any) -> ModelVersion:

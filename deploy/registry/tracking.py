@@ -1,4 +1,4 @@
-"""MLflow on one SQLite file: no server, no network, no surprise folder in the working directory.
+"""MLflow on one SQLite file, or on the server that a setting names: no surprise folder in the working directory.
 
 Covered: any number of processes may start at once on a store that does not exist yet. Not covered: a store on a network
 disk whose locks do not work.
@@ -10,13 +10,14 @@ import contextlib
 import fcntl
 import logging
 import os
+import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from deploy.edge.errors import PlumblineError
+from deploy.edge.errors import PlumblineError, UserError
 from inspection.store import Store
 
 if TYPE_CHECKING:
@@ -28,6 +29,11 @@ ENVIRONMENT = {
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
 }
 URI_SETTING = "PLUMBLINE_TRACKING_URI"
+REMOTE = ("http://", "https://")
+FIRST_CALL = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
+"""A server that is not there is told at once."""
+LATER_CALLS = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3"}
+"""MLflow's own seven, each after twice the time, would be four minutes."""
 MAX_PARAM = 500
 """Characters; a longer value is cut, because some MLflow stores refuse it."""
 
@@ -52,6 +58,17 @@ def tracking_uri(store: Store) -> str:
     return os.environ.get(URI_SETTING) or f"sqlite:///{store.mlflow_database.resolve()}"
 
 
+def is_remote(store: Store) -> bool:
+    """Whether runs and models live on a server, which keeps their files too."""
+    return tracking_uri(store).startswith(REMOTE)
+
+
+def nothing_yet(store: Store) -> bool:
+    """True while there is no database to look into; looking would make one."""
+    scheme, _, path = tracking_uri(store).partition(":///")
+    return scheme == "sqlite" and not Path(path).exists()
+
+
 def open_tracking(store: Store) -> MlflowClient:
     """A client on the store, made ready on first use; also points MLflow's global functions at it."""
     os.environ.update(ENVIRONMENT)
@@ -60,14 +77,69 @@ def open_tracking(store: Store) -> MlflowClient:
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)
     store.root.mkdir(parents=True, exist_ok=True)
+    uri = tracking_uri(store)
+    mlflow.set_tracking_uri(uri)
+    mlflow.set_registry_uri(uri)
+    client = mlflow.MlflowClient()
+    if is_remote(store):
+        _greet(uri, client)
+        return client
     # Creating the tables is not safe for two; reading them is, but cannot be told apart beforehand.
     with locked(store, "init"):
-        mlflow.set_tracking_uri(tracking_uri(store))
-        mlflow.set_registry_uri(tracking_uri(store))
-        client = mlflow.MlflowClient()
         client.search_experiments(max_results=1)
         client.search_registered_models(max_results=1)
     return client
+
+
+@contextlib.contextmanager
+def speaking(store: Store) -> Iterator[None]:
+    """What MLflow says of a server that is gone, or that lets nobody in, becomes one sentence with a remedy."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        yield
+    except MlflowException as error:
+        if not is_remote(store):
+            raise
+        raise UserError(
+            f"{URI_SETTING}: '{_without_password(tracking_uri(store))}' does not do what it was asked ({_said(error)}); "
+            "mend the server or the setting, then run this again: a move half done is finished then"
+        ) from error
+
+
+_GREETED: set[str] = set()
+
+
+def _greet(uri: str, client: MlflowClient) -> None:
+    """Once a process: is there a server, and does it let us in?"""
+    from mlflow.exceptions import MlflowException
+
+    if uri in _GREETED:
+        return
+    before = {name: os.environ[name] for name in FIRST_CALL if name in os.environ}
+    os.environ.update(FIRST_CALL)
+    try:
+        client.search_registered_models(max_results=1)
+    except MlflowException as error:
+        raise UserError(
+            f"{URI_SETTING}: no MLflow server to work with at '{_without_password(uri)}' ({_said(error)}): start it, or "
+            "mend the setting; nothing was changed"
+        ) from error
+    finally:
+        for name in FIRST_CALL:
+            del os.environ[name]
+        os.environ.update(LATER_CALLS | before)
+    _GREETED.add(uri)
+
+
+def _said(error: Exception) -> str:
+    """The beginning of what MLflow says: what follows repeats the address three times."""
+    line = (str(error).strip().splitlines() or ["no message"])[0]
+    return _without_password(line.partition(" with url:")[0][:300])
+
+
+def _without_password(text: str) -> str:
+    return re.sub(r"//[^/@\s]+@", "//", text)
 
 
 def track_run(store: Store, experiment: str, run: TrackedRun) -> str:
@@ -91,6 +163,8 @@ def experiment_of(client: MlflowClient, store: Store, name: str) -> str:
         found = client.get_experiment_by_name(name)
         if found is not None:
             return str(found.experiment_id)
+        if is_remote(store):  # whose files others can read too
+            return str(client.create_experiment(name))
         # Unnamed, the artifacts would land in ./mlruns, wherever the user stands.
         place = (store.mlflow_artifacts.resolve() / name).as_uri()
         return str(client.create_experiment(name, artifact_location=place))

@@ -20,7 +20,7 @@ from deploy.registry.models import champion_bundle, get_version, list_versions, 
 from deploy.registry.tracking import TrackedRun, open_tracking, track_run
 from inspection.config import GateConfig
 from inspection.data.index import ImageIndex
-from inspection.errors import DataError
+from inspection.errors import DataError, Refused
 from inspection.evaluation.gate import GateVerdict, gate
 from inspection.evaluation.metrics import Evaluation, evaluate
 from inspection.store import Store
@@ -150,23 +150,46 @@ def test_a_refused_run_is_tracked_and_nothing_else(
 
 
 def test_the_throne_changes_hands_only_by_the_gate(
-    store: Store, bundle: Path, tmp_path: Path, passed: GateVerdict, refused: GateVerdict
+    store: Store, index: ImageIndex, bundle: Path, tmp_path: Path, passed: GateVerdict
 ) -> None:
     first = enrol(store, NAME, bundle, passed, TrackedRun("first"))
     better = bundle_of(tmp_path, name="better")
+    refused = gate(challenger(index, off=1), asked(store, index), GateConfig())
     enrol(store, NAME, better, refused, TrackedRun("second"))
     assert champion_bundle(store, NAME).name == bundle.name
     assert get_version(store, NAME, 1).aliases == ("challenger", "champion")
-    third = enrol(store, NAME, better, passed, TrackedRun("third"))
+    follows = gate(challenger(index), asked(store, index), GateConfig())
+    third = enrol(store, NAME, better, follows, TrackedRun("third"))
     assert (third.version, third.aliases) == (2, ("challenger", "champion"))
     assert champion_bundle(store, NAME).name == better.name
-    assert get_version(store, NAME, 2).tags["previous_champion"] == "1"
+    assert get_version(store, NAME, 1).aliases == ("previous",)
     # The same bundle once more: another run, the same version, which keeps the run that made it.
-    again = enrol(store, NAME, better, passed, TrackedRun("fourth"))
+    again = enrol(store, NAME, better, follows, TrackedRun("fourth"))
     assert (again.version, again.aliases) == (third.version, third.aliases)
     assert len({run.run_id for run in (first, third, again)}) == 3
     assert get_version(store, NAME, 2).run_id == third.run_id
     assert [version.version for version in list_versions(store, NAME)] == [2, 1]
+
+
+def test_a_verdict_about_another_champion_crowns_nobody(
+    store: Store, bundle: Path, tmp_path: Path, passed: GateVerdict
+) -> None:
+    """While the run was in its gate, somebody else became champion: the comparison is void."""
+    enrol(store, NAME, bundle, passed, TrackedRun("first"))
+    with pytest.raises(Refused, match=r"compared version 2 of 'demo' with no champion, but by now"):
+        enrol(store, NAME, bundle_of(tmp_path, name="late"), passed, TrackedRun("second"))
+    assert champion_bundle(store, NAME).name == bundle.name
+    assert get_version(store, NAME, 2).aliases == ("challenger",)
+
+
+def test_a_bundle_that_a_later_gate_refused_says_so(
+    store: Store, bundle: Path, passed: GateVerdict, refused: GateVerdict
+) -> None:
+    enrol(store, NAME, bundle, passed, TrackedRun("first"))
+    assert get_version(store, NAME, 1).tags["gate"] == "passed"
+    enrol(store, NAME, bundle, refused, TrackedRun("second"))
+    tags = get_version(store, NAME, 1).tags
+    assert (tags["gate"], tags["gate_sentence"]) == ("refused", refused.sentence)
 
 
 def test_a_damaged_bundle_is_not_enrolled_though_the_gate_passed(

@@ -24,16 +24,19 @@ from deploy.edge.spec import Decision, Preprocessing
 from deploy.export.bundle_writer import BundleParts, BundleSpec, write_bundle
 from deploy.export.certificate import certify
 from deploy.registry import models
+from deploy.registry.aliases import Hand
 from deploy.registry.models import (
     ModelVersion,
     bundle_of,
     champion_bundle,
     get_version,
     list_versions,
-    promote,
+    mark_judged,
     register_bundle,
 )
+from deploy.registry.promotion import promote
 from deploy.registry.tracking import RegistryError, TrackedRun, open_tracking, track_run
+from inspection.errors import UserError
 from inspection.evaluation.answers import Answers
 from inspection.store import Store
 
@@ -63,6 +66,14 @@ def colour_graph(path: Path, gain: float) -> Path:
     opsets = [helper.make_opsetid("", 20)]
     onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=10), path)
     return path
+
+
+def crowned(store: Store, folder: Path, run_id: str) -> ModelVersion:
+    """Registered, let through by a gate, champion."""
+    version = register_bundle(store, "demo", folder, run_id=run_id)
+    mark_judged(store, "demo", folder.name, passed=True, sentence="good")
+    promote(store, "demo", version.version, Hand("it is better"))
+    return get_version(store, "demo", version.version)
 
 
 def make_bundle(store: Store, scratch: Path, gain: float = 0.05) -> Path:
@@ -178,19 +189,15 @@ def test_the_same_bundle_is_registered_once(store, registered, bundle):
 def test_promotion_moves_the_champion_and_remembers_the_last(fresh, tmp_path, bundle):
     store = fresh
     run = track_run(store, "demo", TrackedRun("x"))
-    first = register_bundle(store, "demo", bundle, run_id=run)
+    register_bundle(store, "demo", bundle, run_id=run)
     assert champion_bundle(store, "demo") is None
-    crowned = promote(store, "demo", first.version)
-    assert set(crowned.aliases) == {"champion", "challenger"}
-    assert crowned.tags["previous_champion"] == ""
+    assert crowned(store, bundle, run).aliases == ("challenger", "champion")
     better = make_bundle(store, tmp_path, gain=0.06)
     second = register_bundle(store, "demo", better, run_id=run)
     assert second.aliases == ("challenger",)
-    crowned = promote(store, "demo", second.version)
-    assert crowned.tags["previous_champion"] == "1"
-    assert get_version(store, "demo", 1).aliases == ()
+    assert crowned(store, better, run).aliases == ("challenger", "champion")
+    assert get_version(store, "demo", 1).aliases == ("previous",)
     assert [v.version for v in list_versions(store)] == [2, 1]
-    assert promote(store, "demo", 2).tags["previous_champion"] == "1"
     assert champion_bundle(store, "demo") == store.bundles / better.name
     # Lost from the shelf, it comes back out of the registry; the registry's own copy stays.
     shutil.rmtree(store.bundles)
@@ -206,7 +213,8 @@ def registry_files(store: Store, name: str) -> Path:
 def test_a_bundle_changed_inside_the_registry_is_never_handed_out(fresh, bundle):
     store = fresh
     run = track_run(store, "demo", TrackedRun("x"))
-    promote(store, "demo", register_bundle(store, "demo", bundle, run_id=run).version)
+    crowned(store, bundle, run)
+    shutil.rmtree(store.bundles)
     model = registry_files(store, "model.onnx")
     model.write_bytes(model.read_bytes()[:-1] + b"\x00")
     with pytest.raises(TamperedBundle, match=r"model\.onnx was changed"):
@@ -214,7 +222,7 @@ def test_a_bundle_changed_inside_the_registry_is_never_handed_out(fresh, bundle)
     assert [p.name for p in store.bundles.iterdir()] == [".lock"]
     client = open_tracking(store)
     client.set_model_version_tag("demo", "1", "digest", "f" * 64)
-    with pytest.raises(RegistryError, match="carries no bundle"):
+    with pytest.raises(UserError, match="carries no bundle"):
         champion_bundle(store, "demo")
 
 
@@ -248,13 +256,16 @@ def test_a_broken_bundle_is_not_registered(store, bundle, tmp_path):
 RACER = """
 import sys
 from pathlib import Path
-from deploy.registry.models import promote, register_bundle
+from deploy.registry.aliases import Hand
+from deploy.registry.models import register_bundle
+from deploy.registry.promotion import Terms, promote
 from deploy.registry.tracking import TrackedRun, track_run
 from inspection.store import Store
 store = Store(Path(sys.argv[1]))
 run = track_run(store, "race", TrackedRun(sys.argv[3]))
 version = register_bundle(store, "race", Path(sys.argv[2]), run_id=run)
-print(promote(store, "race", version.version).version)
+terms = Terms(force=True)
+print(promote(store, "race", version.version, Hand("race"), terms=terms).holder.version)
 """
 
 
