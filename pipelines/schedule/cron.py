@@ -2,8 +2,8 @@
 
 Covered: a fixed time that the clocks skip is due when they go forward; a fixed time that comes twice is due the first
 time; an expression whose minute or hour begins with `*` follows real time: what is skipped is not due, what comes twice
-is due twice (all as Debian's cron does). Not covered: seconds, `@daily` and the like; clocks that went back by more than
-three hours at once (before 1900).
+is due twice (all as Debian's cron does). Not covered: seconds, `@daily` and the like; clocks that went back by more
+than three hours at once (before 1900).
 """
 
 from __future__ import annotations
