@@ -22,9 +22,8 @@ from inspection.store import Store
 from pipelines.alerts.channels import FAULTS, Message, channels_of, send_all, to_file
 from pipelines.alerts.config import Alerts, Kind, load_alerts, place_of
 from pipelines.database import changing, opened
+from pipelines.settings import FIRING
 
-FIRING = "PLUMBLINE_FIRING"
-"""Where the scheduler tells a command which firing it is, so that one failure is told once."""
 KEPT = timedelta(days=30)
 NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 """When news that reached nobody was told: the next equal one is tried again."""
@@ -49,15 +48,15 @@ class Event:
         return f"{self.kind}: {self.what}: {self.sentence}"
 
 
-def origin_of_firing(number: object) -> str:
+def origin_of_firing(label: str) -> str:
     """The name under which a firing of the scheduler, and the run that it started, are told of."""
-    return f"firing {number}"
+    return f"firing of {label}"
 
 
 def origin_of_run(name: str, variables: Mapping[str, str]) -> str:
     """The firing that started this process, if one did; else the run."""
-    number = variables.get(FIRING)
-    return origin_of_firing(number) if number else f"run {name}"
+    label = variables.get(FIRING)
+    return origin_of_firing(label) if label else f"run {name}"
 
 
 def tell(

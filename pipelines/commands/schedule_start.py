@@ -13,7 +13,7 @@ from pathlib import Path
 from inspection.errors import UserError
 from pipelines.output import Answer
 from pipelines.schedule.book import Firing
-from pipelines.schedule.keeper import PLUMBLINE, keep, start_keeper
+from pipelines.schedule.keeper import PLUMBLINE, keep_by_hand, start_keeper
 from pipelines.schedule.loop import Scheduler, serve
 from pipelines.schedule.places import Places, taken
 from pipelines.schedule.told import tell_of
@@ -55,7 +55,7 @@ def run_by_hand(name: str, settings: Settings, now: Callable[[], datetime]) -> A
     places = Places(settings.store)
     firing = places.book.claim_by_hand(name, now())
     _say(f"Running   plumbline {' '.join(firing.schedule.command)}; log: {places.log(firing)}")
-    if not keep(places, firing, PLUMBLINE, now):
+    if not keep_by_hand(places, firing, PLUMBLINE, now):
         return Answer(
             {"firing": firing.id, "status": "claimed"},
             [

@@ -77,6 +77,11 @@ class Firing:
     ended: datetime | None
     exit_code: int | None
 
+    @property
+    def label(self) -> str:
+        """A name that no other firing has, and no other attempt at it."""
+        return f"{self.schedule.name} {self.due.isoformat()} {self.attempt}"
+
 
 @dataclass(frozen=True)
 class Book:

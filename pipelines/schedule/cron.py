@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import takewhile
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from inspection.data.readers.stated import shown
 from inspection.errors import UserError
@@ -105,10 +105,11 @@ def cron_of(expression: str, zone: str) -> Cron:
 
 def zone_of(name: str) -> ZoneInfo:
     """An IANA time zone by its name."""
-    known = available_timezones()
-    if name not in known:
-        raise UserError(f"unknown time zone {shown(name)}{nearest(name, sorted(known))}")
-    return ZoneInfo(name)
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:  # OSError: `Europe` is a folder
+        known = sorted(available_timezones())
+        raise UserError(f"unknown time zone {shown(name)}{nearest(name, known)}") from error
 
 
 def _checked(expression: str) -> str:

@@ -24,11 +24,10 @@ from pathlib import Path
 from inspection.data.readers.stated import one_line
 from inspection.errors import Interrupted, Refused
 from inspection.store import Store
-from pipelines.alerts.told import FIRING
 from pipelines.faults import sentence_of
 from pipelines.schedule.book import Firing, Status
 from pipelines.schedule.places import Places, taken
-from pipelines.schedule.told import tell_of
+from pipelines.settings import FIRING
 
 PLUMBLINE = (sys.executable, "-P", "-m", "pipelines.entry")
 """What stands before a schedule's command; -P keeps the folder it is started in off the path."""
@@ -45,15 +44,30 @@ WAIT_S = 1.0
 
 def start_keeper(
     store: Store, firing: Firing, program: Sequence[str] = PLUMBLINE
-) -> subprocess.Popen[bytes]:
-    """A keeper for `firing` in a process of its own; `program` stands before the schedule's command."""
-    words = [str(store.root), str(firing.id), *program]
-    return subprocess.Popen(
-        [sys.executable, "-P", "-m", __name__, *words],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        start_new_session=True,
-    )
+) -> subprocess.Popen[bytes] | None:
+    """A process of its own that keeps `firing`, born with the lock of its group; None when that is taken.
+
+    `program` stands before the schedule's command.
+    """
+    with taken(Places(store).lock(firing), fcntl.LOCK_EX) as lock:
+        if lock is None:
+            return None
+        words = [str(store.root), str(firing.id), str(lock), *program]
+        return subprocess.Popen(
+            [sys.executable, "-P", "-m", __name__, *words],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            start_new_session=True,
+            pass_fds=[lock],
+        )
+
+
+def keep_by_hand(
+    places: Places, firing: Firing, program: Sequence[str], now: Callable[[], datetime]
+) -> bool:
+    """Keep `firing` in this process; False when the lock of its group is taken."""
+    with taken(places.lock(firing), fcntl.LOCK_EX) as lock:
+        return lock is not None and keep(places, firing, program, now, lock)
 
 
 def keep(
@@ -61,14 +75,12 @@ def keep(
     firing: Firing,
     program: Sequence[str],
     now: Callable[[], datetime],
+    lock: int,
     wait: Callable[[float], None] = time.sleep,
 ) -> bool:
-    """Run the command of a claimed firing; False when another does, or when its lock is taken."""
-    with (
-        taken(places.lock(firing), fcntl.LOCK_EX) as lock,
-        taken(places.log(firing), fcntl.LOCK_EX) as log,
-    ):
-        if lock is None or log is None or not places.book.begin(firing.id, now()):
+    """Run the command of a claimed firing under `lock`, which is held; False when another has begun it."""
+    with taken(places.log(firing), fcntl.LOCK_EX) as log:
+        if log is None or not places.book.begin(firing.id, now()):
             return False
         status, sentence, code = _run(places, firing, program, lock, log)
         ended = now()
@@ -84,7 +96,7 @@ def keep(
 def _run(
     places: Places, firing: Firing, program: Sequence[str], lock: int, log: int
 ) -> tuple[Status, str, int | None]:
-    environment = {"PLUMBLINE_STORE": str(places.store.root), FIRING: str(firing.id)}
+    environment = {"PLUMBLINE_STORE": str(places.store.root), FIRING: firing.label}
     try:
         process = subprocess.Popen(
             [*program, *firing.schedule.command],
@@ -118,11 +130,14 @@ def _error(log: Path) -> str:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """`STORE FIRING PROGRAM…`"""
-    root, number, *program = arguments
+    """`STORE FIRING LOCK PROGRAM…`, with LOCK a descriptor that was inherited."""
+    root, number, lock, *program = arguments
     places = Places(Store(Path(root)))
     firing = places.book.firing(int(number))
-    if keep(places, firing, program, lambda: datetime.now(UTC)):
+    if keep(places, firing, program, lambda: datetime.now(UTC), int(lock)):
+        # Seldom needed, and a tenth of a second to import.
+        from pipelines.schedule.told import tell_of
+
         tell_of(places, places.book.firing(firing.id))
     return 0
 

@@ -28,18 +28,19 @@ class Process(Protocol):
 
 
 class Scheduler:
-    """`start` begins a keeper for a firing; `told` hears of firings that ended without one."""
+    """`start` begins a keeper for a firing, unless its lock is taken; `told` hears of firings that lost theirs."""
 
     def __init__(
         self,
         places: Places,
-        start: Callable[[Firing], Process],
+        start: Callable[[Firing], Process | None],
         now: Callable[[], datetime],
         told: Callable[[Firing], None],
     ) -> None:
         self.places, self.start, self.now, self.told = places, start, now, told
         self.book = places.book
-        self._keepers: dict[int, Process] = {}
+        # Kept so that those that ended are buried; nothing is decided by it.
+        self._keepers: list[Process] = []
 
     def round(self) -> int:
         """Write down what was killed, claim what is due, start what may run; how many keepers were started."""
@@ -57,14 +58,11 @@ class Scheduler:
                 self.told(self.book.firing(firing.id))
 
     def _start_waiting(self) -> int:
-        self._keepers = {n: one for n, one in self._keepers.items() if one.poll() is None}
-        waiting = self.book.open_firings()
-        busy = {f.schedule.lock for f in waiting if f.status == "running" or f.id in self._keepers}
+        self._keepers = [one for one in self._keepers if one.poll() is None]
         before = len(self._keepers)
-        for firing in waiting:
-            if firing.schedule.lock not in busy:
-                busy.add(firing.schedule.lock)
-                self._keepers[firing.id] = self.start(firing)
+        for firing in self.book.open_firings():
+            if firing.status == "claimed" and (keeper := self.start(firing)) is not None:
+                self._keepers.append(keeper)
         return len(self._keepers) - before
 
 

@@ -22,6 +22,6 @@ def tell_of(places: Places, firing: Firing) -> None:
         return
     variables = load_settings(os.environ, firing.schedule.folder).variables
     event = Event(
-        kind, f"schedule '{firing.schedule.name}'", firing.sentence, origin_of_firing(firing.id)
+        kind, f"schedule '{firing.schedule.name}'", firing.sentence, origin_of_firing(firing.label)
     )
     tell(places.store, variables, event)
