@@ -14,11 +14,13 @@ from typing import Annotated, Any
 import typer
 
 from inspection.errors import Interrupted, PlumblineError
+from pipelines.alerts_cli import alerts_app
 from pipelines.data_products_cli import data_app
 from pipelines.faults import as_ours, stopped_sentence
 from pipelines.keys_cli import keys_app
 from pipelines.output import Answer, say, say_error, say_usage
 from pipelines.registry_cli import registry_app
+from pipelines.schedule_cli import schedule_app
 from pipelines.settings import settings_here
 
 EPILOG = (
@@ -38,6 +40,8 @@ app = typer.Typer(
 app.add_typer(data_app, name="data")
 app.add_typer(keys_app, name="keys")
 app.add_typer(registry_app)
+app.add_typer(schedule_app, name="schedule")
+app.add_typer(alerts_app, name="alerts")
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 Config = Annotated[Path, typer.Argument(help="A YAML of configs/.", metavar="CONFIG")]

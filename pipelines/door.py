@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -25,6 +25,7 @@ YAML_NAMES: Mapping[type, str] = {list: "list", str: "text", int: "number", floa
 MAX_BYTES = 200_000
 """PyYAML reads about 100 kB a second."""
 MAX_VALUES = 20_000
+M = TypeVar("M", bound=BaseModel)
 VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
@@ -68,13 +69,22 @@ def checked(
     """The config that a tree of values says, and everything that is wrong with it, each by its key."""
     if endless(tree):
         return None, ["an alias (*name) holds itself, or thousands of values; write it out"]
-    expanded, missing = _expand(tree, variables, ())
-    faults = missing if need_all else []
-    try:
-        config = RunConfig.model_validate(expanded)
-    except ValidationError as error:
-        return None, [*faults, *_say(error)]
+    config, missing, faults = validated(RunConfig, tree, variables)
+    faults = [*missing, *faults] if need_all else faults
+    if config is None:
+        return None, faults
     return _with_start(config), [*faults, *contradictions(config)]
+
+
+def validated(
+    model: type[M], tree: dict[str, Any], variables: Mapping[str, str]
+) -> tuple[M | None, list[str], list[str]]:
+    """What a tree of values says as a `model`, the `${NAME}`s that are not set, and what else is wrong with it."""
+    expanded, missing = _expand(tree, variables, ())
+    try:
+        return model.model_validate(expanded), missing, []
+    except ValidationError as error:
+        return None, missing, list(faults_of(error, model))
 
 
 def _with_start(config: RunConfig) -> RunConfig:
@@ -223,20 +233,21 @@ def _joined(parts: Any) -> list[str]:
     return [fault for _, faults in parts for fault in faults]
 
 
-def _say(error: ValidationError) -> Iterator[str]:
+def faults_of(error: ValidationError, model: type[BaseModel]) -> Iterator[str]:
+    """A sentence for each key of a `model` that is wrong, with what is valid there."""
     for fault in error.errors():
         where = one_line(".".join(str(part) for part in fault["loc"]))
         if fault["type"] == "extra_forbidden":
-            yield f"{where}: unknown key{nearest(str(fault['loc'][-1]), _siblings(fault['loc']))}"
+            yield f"{where}: unknown key{nearest(str(fault['loc'][-1]), _siblings(fault['loc'], model))}"
         elif fault["type"] == "missing":
             yield f"{where}: missing; every run needs it"
         else:
             yield f"{where}: {fault['msg'][0].lower()}{fault['msg'][1:]}, got {got(fault['input'])}"
 
 
-def _siblings(location: tuple[int | str, ...]) -> list[str]:
+def _siblings(location: tuple[int | str, ...], root: type[BaseModel]) -> list[str]:
     """The keys that are valid where the unknown one stands."""
-    model: type[BaseModel] = RunConfig
+    model = root
     for part in location[:-1]:
         annotation = model.model_fields[str(part)].annotation
         held = [kind for kind in (annotation, *get_args(annotation)) if _is_section(kind)]

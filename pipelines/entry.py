@@ -25,3 +25,7 @@ def main() -> int:
     from pipelines.cli import run_command_line
 
     return run_command_line(sys.argv[1:])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -18,6 +18,8 @@ TRACKING = ("sqlite:///", "postgresql", "mysql", "mssql", "http://", "https://")
 READ_THERE = ("PLUMBLINE_TRACKING_URI", "PLUMBLINE_KEY_PASSPHRASE")
 """What the registry and the signing keys read from the environment themselves."""
 DEFAULT_STORE = ".plumbline"
+FIRING = "PLUMBLINE_FIRING"
+"""Tells a command which firing of the scheduler it is, so that people hear of one failure once."""
 KNOWN: Mapping[str, str] = {
     "PLUMBLINE_STORE": "folder for everything Plumbline makes (default: .plumbline in the current folder)",
     "PLUMBLINE_TRACKING_URI": "MLflow tracking store (default: SQLite inside the store)",
@@ -26,6 +28,10 @@ KNOWN: Mapping[str, str] = {
     "PLUMBLINE_KEYS": "plumbline-edge: the folder of public keys whose bundles may run (not from a .env)",
     "PLUMBLINE_KEY_PASSPHRASE": "opens the private keys that sign bundles",
     "PLUMBLINE_ENGINES": "plumbline-edge: where compiled TensorRT engines are kept (default: the user's cache)",
+    "PLUMBLINE_ALERTS": "who is told when a run fails (default: alerts.yaml in the store)",
+    "PLUMBLINE_SMTP_PASSWORD": "logs in to the mail server of alerts",
+    "PLUMBLINE_WEBHOOK": "the address of alerts' webhook, for an alerts.yaml that says ${PLUMBLINE_WEBHOOK}",
+    FIRING: "set by the scheduler for what it starts",
     "PLUMBLINE_DEBUG": "1: full tracebacks and ZenML's own log on stderr",
     "PLUMBLINE_TEST_ASSETS": "real images for the tests of this repository",
 }

@@ -11,19 +11,18 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from deploy.edge.files import write_bytes
-from inspection.errors import Interrupted, PlumblineError, Refused
+from inspection.errors import Interrupted, PlumblineError
 from inspection.store import Store
 from pipelines.faults import as_ours, sentence_of
+from pipelines.launcher.ends import alert_of_run, status_of
 from pipelines.launcher.process import this_process
-from pipelines.launcher.run_records import RunRecord, Status, run_folder
+from pipelines.launcher.run_records import RunRecord, run_folder
 
 if TYPE_CHECKING:
     from zenml.models import PipelineRunResponse
     from zenml.pipelines.pipeline_definition import Pipeline
 
 TRACE = "traceback.txt"
-ENDS: Mapping[int, Status] = {Refused.exit_code: "refused", Interrupted.exit_code: "stopped"}
-"""How a run ended, by the exit code of what ended it; everything else failed."""
 
 
 @dataclasses.dataclass
@@ -95,17 +94,25 @@ def flight(
         this.note(status="completed", ended=now())
     else:
         this.note(ended=now())
+    _alert(this)
+
+
+def _alert(this: Flight) -> None:
+    record = this.record
+    alert_of_run(this.store, record.pipeline, record.name, record.status, record.sentence)
 
 
 def _crash(this: Flight, error: BaseException, at: datetime) -> None:
     ours = as_ours(error)
-    status = ENDS.get(ours.exit_code, "failed")
     if not isinstance(error, PlumblineError) and not isinstance(ours, Interrupted):
         trace = run_folder(this.store, this.record.name) / TRACE
         with contextlib.suppress(OSError):  # the disk may be the very thing that failed
             write_bytes(trace, "".join(traceback.format_exception(error)).encode())
     with contextlib.suppress(OSError):
-        this.note(status=status, ended=at, sentence=sentence_of(error))
+        this.note(status=status_of(error), ended=at, sentence=sentence_of(error))
+    alert_of_run(
+        this.store, this.record.pipeline, this.record.name, status_of(error), sentence_of(error)
+    )
 
 
 def output(run: PipelineRunResponse, name: str) -> Any:
