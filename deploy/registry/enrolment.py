@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from deploy.registry.models import promote, register_bundle
 from deploy.registry.tracking import TrackedRun, track_run
+from deploy.registry.training_images import record_training_images
 from inspection.evaluation.gate import GateVerdict
 from inspection.records import Record
 from inspection.store import Store
@@ -23,12 +25,22 @@ class Enrolment(Record):
 
 
 def enrol(
-    store: Store, name: str, bundle: Path, verdict: GateVerdict, run: TrackedRun
+    store: Store,
+    name: str,
+    bundle: Path,
+    verdict: GateVerdict,
+    run: TrackedRun,
+    trained_on: Sequence[str] = (),
 ) -> Enrolment:
-    """Track `run`; when `verdict` passed, register the bundle and make it champion. The same bundle is one version."""
+    """Track `run`; when `verdict` passed, register the bundle and make it champion. The same bundle is one version.
+
+    `trained_on` are the ids of the images it has learned from, which its successor's gate set is held against.
+    """
     run_id = track_run(store, name, run)
     if not verdict.passed:
         return Enrolment(name, run_id, None, ())
     registered = register_bundle(store, name, bundle, run_id=run_id, tags={"run": run.name})
+    if trained_on:
+        record_training_images(store, registered.run_id, trained_on)
     champion = promote(store, name, registered.version)
     return Enrolment(name, run_id, champion.version, champion.aliases)
