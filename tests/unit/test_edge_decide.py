@@ -14,7 +14,7 @@ from deploy.edge.spec import Decision
 CLASSES = ("crack", "ok", "scratch")
 WITH_OK = Decision(ok_class="ok", reject_at=0.3, review_below=0.5)
 ALONE = Decision(review_below=0.5)
-BAND = Decision(ok_class="ok", reject_at=0.6, accept_below=0.2)
+BAND = Decision(ok_class="ok", reject_at=0.6, accept_below=0.25)
 
 
 @pytest.mark.parametrize(
@@ -30,7 +30,7 @@ BAND = Decision(ok_class="ok", reject_at=0.6, accept_below=0.2)
         ((0.30, 0.35, 0.35), Decision(ok_class="ok", reject_at=1.0), "ok", "accept"),
         ((1.00, 0.00, 0.00), Decision(ok_class="ok", reject_at=1.0), "crack", "reject"),
         ((0.05, 0.90, 0.05), BAND, "ok", "accept"),
-        ((0.10, 0.80, 0.10), BAND, "ok", "review"),  # 0.2 is not below 0.2
+        ((0.125, 0.75, 0.125), BAND, "ok", "review"),  # 0.25 is not below 0.25
         ((0.30, 0.45, 0.25), BAND, "ok", "review"),
         ((0.50, 0.40, 0.10), BAND, "crack", "reject"),
         ((0.90, 0.05, 0.05), ALONE, "crack", "classified"),

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import binomtest
+from scipy.stats import binom, binomtest
 
 from inspection.evaluation.comparison import compare
 from inspection.evaluation.paired import exact_p, holm, leaning
