@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
@@ -109,12 +109,60 @@ class SplitConfig(Strict):
 
 
 class GateConfig(Strict):
-    """Absolute floors; and never worse than the champion on the same frozen test set."""
+    """Absolute floors; and ways past the champion on the same frozen test set, of which one must lead through."""
 
     min_accuracy: Fraction = 0.0
     min_macro_f1: Fraction = 0.0
     min_balanced_accuracy: Fraction = 0.0
-    max_loss_to_champion: Fraction = 0.0
+    ways: tuple[Literal["accuracy", "cheaper"], ...] = ("accuracy", "cheaper")
+    """accuracy: shown to be right more often; cheaper: shown to be no worse than `margin`, and faster or smaller. Both
+    also need every class shown to lose less than its margin. `[]`: floors alone decide, as a comparison wants it."""
+    margin: float = Field(0.02, gt=0, lt=1)
+    """Accuracy that a cheaper model may lose."""
+    class_margin: float = Field(0.10, gt=0, le=1)
+    """Recall that any class may lose."""
+    class_margins: dict[str, Annotated[float, Field(gt=0, le=1)]] = Field({})
+    """Other margins for classes by name; 1 waives a class."""
+    min_speedup: float = Field(1.2, gt=1.0)
+    """A cheaper model runs so many times as fast as the champion …"""
+    min_shrink: float = Field(1.2, gt=1.0)
+    """… or its files are so many times smaller."""
+    max_slowdown: float | None = Field(1.5, ge=1.0)
+    """No model may take more than so many times the champion's time; null: any."""
+    max_growth: float | None = Field(2.0, ge=1.0)
+    max_latency_ms: float | None = Field(None, gt=0)
+    max_megabytes: float | None = Field(None, gt=0)
+    max_ece: Fraction = 1.0
+    max_ece_rise: Fraction = 0.05
+    """Calibration error above the champion's, where that is more than chance."""
+    max_corruption_loss: Fraction = 0.10
+    """Accuracy below the champion's on blurred, dark, noisy or compressed images, where that is more than chance."""
+    corruption_images: int = Field(96, ge=0, le=10_000)
+    """Of the test set, each class in its turn; 0: do not ask."""
+    max_conversion_loss: Fraction = 0.0
+    """Any metric may fall so far when the champion's own student comes in another export."""
+
+
+class EconomicsConfig(Strict):
+    """What a wrong decision costs, and what the device's thresholds have to promise; needs `data.ok_class`."""
+
+    defect_rate: float | None = Field(None, gt=0, lt=1)
+    """Share of defective parts on the line; without it escapes are told per million defective parts."""
+    max_escape: float | None = Field(None, gt=0, lt=1)
+    """Share of defective parts that may be accepted: places the threshold by validation images; the gate holds it."""
+    review_error: float | None = Field(None, gt=0, lt=0.5)
+    """Show doubtful parts to a person, so that unseen at most this share of defective parts is accepted and of good
+    ones rejected."""
+    confidence: float = Field(0.95, ge=0.5, lt=1)
+    escape_cost: float = Field(100.0, ge=0)
+    overkill_cost: float = Field(1.0, ge=0)
+    review_cost: float = Field(0.2, ge=0)
+    """Per part, in any one currency."""
+
+    @property
+    def sets_thresholds(self) -> bool:
+        """Whether the device's thresholds come from validation images."""
+        return self.max_escape is not None or self.review_error is not None
 
 
 class ExportConfig(Strict):
@@ -198,6 +246,7 @@ class RunConfig(Strict):
     search: SearchConfig | None = None
     """Find a better recipe for the student first; on the command line `budget=20m` is enough."""
     gate: GateConfig = GateConfig()
+    economics: EconomicsConfig = EconomicsConfig()
     export: ExportConfig = ExportConfig()
     monitor: MonitorConfig = MonitorConfig()
     loop: LoopConfig = LoopConfig()

@@ -103,15 +103,24 @@ def train(config: RunConfig, around: Surroundings) -> None:
     assessment = evaluate_models(index, test_set, features, teacher, student, c.device)
     explanations = explain_predictions(index, student, c.data.mask_threshold, c.seed, c.device)
     release, bundle = export_bundle(
-        index, test_set, teacher, student, c.name, c.data.ok_class, megapixels, store, around.code
+        index,
+        test_set,
+        teacher,
+        student,
+        c.name,
+        c.data.ok_class,
+        c.economics,
+        megapixels,
+        store,
+        around.code,
     )
     slow, fast = measure_latency(bundle, teacher, prepared, c.seed)
     learnt = (features, prepared, teacher, student)
     classifiers = compare_classifiers(
         index, *learnt, release, slow, fast, c.teacher, recipe, *learning
     )
-    verdict = gate_model(release, index, c.gate, c.name, megapixels, store)
+    verdict = gate_model(release, index, c.gate, c.economics, c.name, megapixels, store)
     found = (assessment, explanations, release, slow, fast, classifiers, maps, verdict, searched)
     told = (c, around.folder, around.created, around.command)
     page = write_report(index, gate_report, duplicates, leaks, *learnt, *found, *told)
-    register_model(release, assessment, student, verdict, searched, page, c, store)
+    register_model(release, index, assessment, student, verdict, searched, page, c, store)

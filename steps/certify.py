@@ -10,6 +10,7 @@ from zenml import log_metadata, step
 from deploy.export.planned import Planned
 from deploy.export.release import Release
 from deploy.export.student_release import release_student
+from inspection.config import EconomicsConfig
 from inspection.data.index import ImageIndex
 from inspection.data.test_set import TestSet
 from inspection.store import Store
@@ -26,6 +27,7 @@ def certify(
     student: StudentResult,
     name: str,
     ok_class: str | None,
+    economics: EconomicsConfig,
     max_megapixels: float,
     store: str,
     code: str,
@@ -37,6 +39,7 @@ def certify(
         index,
         name=name,
         ok_class=ok_class,
+        economics=economics,
         test_digest=test_set.digest,
         hashes={"code": code},
         store=Store(Path(store)),

@@ -11,7 +11,9 @@ from deploy.export.planned import Planned
 from deploy.export.release import Release
 from deploy.registry.enrolment import Enrolment, enrol
 from deploy.registry.tracking import TrackedRun
+from deploy.registry.training_images import learned_from
 from inspection.config import RunConfig
+from inspection.data.index import ImageIndex
 from inspection.evaluation.gate import GateVerdict
 from inspection.store import Store
 
@@ -19,6 +21,7 @@ from inspection.store import Store
 @step(enable_cache=False)
 def register_export(
     release: Release,
+    index: ImageIndex,
     planned: Planned,
     verdict: GateVerdict,
     config: RunConfig,
@@ -32,6 +35,8 @@ def register_export(
         metrics=release.evaluation.summary,
         tags={"bundle": release.digest, "gate": verdict.sentence, "plan": planned.sentence},
     )
-    enrolment = enrol(Store(Path(store)), config.name, release.folder, verdict, tracked)
+    enrolment = enrol(
+        Store(Path(store)), config.name, release.folder, verdict, tracked, learned_from(index)
+    )
     log_metadata({"run_id": enrolment.run_id, "version": str(enrolment.version)})
     return enrolment

@@ -10,7 +10,9 @@ from zenml import log_metadata, step
 from deploy.export.release import Release
 from deploy.registry.enrolment import Enrolment, enrol
 from deploy.registry.tracking import TrackedRun
+from deploy.registry.training_images import learned_from
 from inspection.config import RunConfig
+from inspection.data.index import ImageIndex
 from inspection.evaluation.gate import GateVerdict
 from inspection.evaluation.searched import Searched
 from inspection.reporting.pictures import write_pictures
@@ -22,6 +24,7 @@ from inspection.training.student import StudentResult
 @step(enable_cache=False)
 def register_model(
     release: Release,
+    index: ImageIndex,
     assessment: Assessment,
     student: StudentResult,
     verdict: GateVerdict,
@@ -46,6 +49,8 @@ def register_model(
         tags={"bundle": release.digest, "gate": verdict.sentence} | told,
         pictures=(page, *pictures),
     )
-    enrolment = enrol(Store(Path(store)), config.name, release.folder, verdict, run)
+    enrolment = enrol(
+        Store(Path(store)), config.name, release.folder, verdict, run, learned_from(index)
+    )
     log_metadata({"run_id": enrolment.run_id, "version": str(enrolment.version)})
     return enrolment

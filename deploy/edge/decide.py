@@ -46,4 +46,8 @@ def _outcome(confidence: float, p_defect: float | None, decision: Decision) -> O
         return "review"
     if p_defect is None:
         return "classified"
-    return "reject" if p_defect >= decision.reject_at else "accept"
+    if p_defect >= decision.reject_at:
+        return "reject"
+    if decision.accept_below is not None and p_defect >= decision.accept_below:
+        return "review"
+    return "accept"

@@ -50,19 +50,28 @@ class Preprocessing:
 class Decision:
     """When a part is accepted, rejected or shown to a person.
 
-    With `ok_class`: rejected when 1 - P(ok) >= `reject_at`. Without: the label alone is the answer.
+    With `ok_class`: rejected when 1 - P(ok) >= `reject_at`; with `accept_below` too, accepted only when it is smaller
+    than that, and shown to a person in between. Without `ok_class`: the label alone is the answer.
     Any image whose top probability is below `review_below` goes to review.
     """
 
     ok_class: str | None = None
     reject_at: float = 0.5
     review_below: float = 0.0
+    accept_below: float | None = None
 
     def __post_init__(self) -> None:
-        for name in ("reject_at", "review_below"):
+        for name in ("reject_at", "review_below", "accept_below"):
             value = getattr(self, name)
+            if name == "accept_below" and value is None:
+                continue
             if not isinstance(value, int | float) or not 0.0 <= value <= 1.0:
                 raise BundleError(f"decision.{name} must lie in 0..1, got {value}")
+        if self.accept_below is not None and self.accept_below > self.reject_at:
+            raise BundleError(
+                f"decision.accept_below {self.accept_below} lies above reject_at {self.reject_at}: "
+                "nothing can be accepted and rejected"
+            )
 
 
 @dataclass(frozen=True)
@@ -146,7 +155,9 @@ class Manifest:
     def to_json(self) -> bytes:
         """The canonical bytes that are written, hashed and signed."""
         document = dataclasses.asdict(self)
-        # Written only where they say something: a bundle of FP32 alone keeps the digest it always had.
+        # Written only where they say something: a bundle of FP32 alone, without a band, keeps its digest.
+        if self.decision.accept_below is None:
+            del document["decision"]["accept_below"]
         return canonical_json({k: v for k, v in document.items() if v or k not in _OPTIONAL})
 
     @property

@@ -12,6 +12,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from torch import nn
+
 from deploy.edge.bundle import open_bundle
 from deploy.edge.errors import BundleError
 from deploy.edge.files import canonical_json, sha256_bytes
@@ -21,8 +24,12 @@ from deploy.export.bundle_writer import BundleSpec
 from deploy.export.keys import sign_manifest
 from deploy.export.planned import Planned
 from deploy.export.release import Release, export_bundle, tool_versions
+from deploy.export.torch_engine import TorchEngine
+from inspection.config import EconomicsConfig
 from inspection.data.index import ImageIndex
 from inspection.errors import DataError
+from inspection.evaluation.answers import answer
+from inspection.evaluation.thresholds import choose_thresholds
 from inspection.models.heads import Teacher
 from inspection.models.student_files import StudentCard, load_deploy_graph
 from inspection.store import Store
@@ -41,12 +48,13 @@ def release_student(
     test_digest: str,
     hashes: Mapping[str, str],
     store: Store,
+    economics: EconomicsConfig | None = None,
     max_megapixels: float = 100.0,
     planned: Planned | None = None,
 ) -> Release:
     """Export, certify and shelve the student in the folder `student`; ParityError if decisions change.
 
-    `planned` brings the precisions beside FP32.
+    `economics` may ask for thresholds from validation images; `planned` brings the precisions beside FP32.
     """
     graph, card = load_deploy_graph(student)
     if ok_class is not None and ok_class not in card.classes:
@@ -62,6 +70,8 @@ def release_student(
         test_digest=test_digest,
         hashes={**hashes, **provenance(card, teacher)},
     )
+    if economics is not None and economics.sets_thresholds:
+        spec = _with_thresholds(spec, graph, index, economics, max_megapixels)
     place = store.bundles / RELEASES / f"{_key(spec, card, index, planned)}.json"
     known = _known(place, store)
     if known is not None:
@@ -71,6 +81,33 @@ def release_student(
     )
     release.save(place)
     return release
+
+
+def _with_thresholds(
+    spec: BundleSpec,
+    graph: nn.Module,
+    index: ImageIndex,
+    economics: EconomicsConfig,
+    max_megapixels: float,
+) -> BundleSpec:
+    """`spec` with the thresholds its economics ask for, and what they promise among its hashes."""
+    ok_class = spec.decision.ok_class
+    if ok_class is None:
+        raise DataError(
+            "economics: thresholds need a class that stands for a good part; set data.ok_class"
+        )
+    rows = index.split("val")
+    trained = {"torch": TorchEngine(graph)}
+    found = answer(rows, spec.preprocessing, trained, max_megapixels=max_megapixels)["torch"]
+    chosen = choose_thresholds(
+        1.0 - found.probabilities[:, spec.classes.index(ok_class)].astype(np.float64),
+        [str(g) for g in rows.frame["group"].fillna(rows.frame["image_id"])],
+        [label != ok_class for label in found.labels],
+        economics,
+        spec.decision,
+    )
+    hashes = {**spec.hashes, "thresholds": list(chosen.sentences)}
+    return replace(spec, decision=chosen.decision, hashes=hashes)
 
 
 def provenance(card: StudentCard, teacher: Teacher) -> dict[str, Any]:
@@ -95,6 +132,8 @@ def provenance(card: StudentCard, teacher: Teacher) -> dict[str, Any]:
 def _key(spec: BundleSpec, card: StudentCard, index: ImageIndex, planned: Planned | None) -> str:
     said = json.loads(card.to_json())
     decision = [spec.decision.ok_class, spec.decision.reject_at, spec.decision.review_below]
+    if spec.decision.accept_below is not None:
+        decision.append(spec.decision.accept_below)
     parts = [spec.name, said, decision, spec.test_digest, dict(spec.hashes), index.digest()]
     plan = [json.loads(planned.to_json())] if planned else []
     return sha256_bytes(canonical_json([*parts, tool_versions(), *plan]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from deploy.registry.aliases import Hand
 from deploy.registry.models import get_version, mark_judged, register_bundle
 from deploy.registry.promotion import crown
 from deploy.registry.tracking import TrackedRun, track_run
+from deploy.registry.training_images import record_training_images
 from inspection.evaluation.gate import GateVerdict
 from inspection.records import Record
 from inspection.store import Store
@@ -26,11 +28,17 @@ class Enrolment(Record):
 
 
 def enrol(
-    store: Store, name: str, bundle: Path, verdict: GateVerdict, run: TrackedRun
+    store: Store,
+    name: str,
+    bundle: Path,
+    verdict: GateVerdict,
+    run: TrackedRun,
+    trained_on: Sequence[str] = (),
 ) -> Enrolment:
     """Track `run`; when `verdict` passed, register the bundle and make it champion. The same bundle is one version.
 
-    Refused if the champion is not the one any more that the gate compared with.
+    Refused if the champion is not the one any more that the gate compared with. `trained_on` are the ids of the images
+    it has learned from, which its successor's gate set is held against.
     """
     run_id = track_run(store, name, run)
     evidence = {"run": run.name, "test_set": verdict.test_digest}
@@ -41,6 +49,8 @@ def enrol(
     registered = register_bundle(
         store, name, bundle, run_id=run_id, tags={"run": run.name}, hand=hand
     )
+    if trained_on:
+        record_training_images(store, registered.run_id, trained_on)
     mark_judged(store, name, registered.digest, passed=True, sentence=verdict.sentence)
     hand = dataclasses.replace(hand, reason=f"the gate of run {run.name} let it through")
     crown(store, name, registered.version, hand, compared_with=verdict.champion)

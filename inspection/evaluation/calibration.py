@@ -19,6 +19,7 @@ Integers = npt.NDArray[np.integer[Any]]
 
 BINS = 15
 TEMPERATURES = (0.05, 20.0)
+SWAPS = 999
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ def reliability(
     confidence = np.asarray(probabilities, dtype=np.float64).max(axis=1)
     right = np.asarray(probabilities).argmax(axis=1) == labels
     edges = np.linspace(0.0, 1.0, bins + 1)
-    slot = np.clip(np.searchsorted(edges, confidence, side="left") - 1, 0, bins - 1)
+    slot = gap_and_slot(confidence, right, bins)[1]
     return tuple(
         _bin(float(edges[k]), float(edges[k + 1]), confidence[slot == k], right[slot == k])
         for k in range(bins)
@@ -93,3 +94,36 @@ def negative_log_likelihood(probabilities: Floats, labels: Integers) -> float:
     """Mean surprise in nats at the true class; a probability of 0 counts as 1e-12."""
     true = np.asarray(probabilities, dtype=np.float64)[np.arange(len(labels)), labels]
     return -float(np.log(np.clip(true, 1e-12, 1.0)).mean())
+
+
+def rise_p(
+    gaps: tuple[Floats, Floats], slots: tuple[Integers, Integers], units: Integers, *, seed: int
+) -> float:
+    """One-sided p of the first model's calibration error exceeding the second's, by swapping the two unit by unit.
+
+    `gaps`: confidence less rightness (N,), `slots`: the slice of confidence (N,), of each model; `units` (N,): images
+    of one number are swapped together.
+    """
+    first, second = (_sums(gap, slot, units) for gap, slot in zip(gaps, slots, strict=True))
+    totals, moves = (first.sum(axis=0), second.sum(axis=0)), second - first
+    swapped = np.random.default_rng(seed).integers(0, 2, (SWAPS, len(moves)))
+    moved = swapped.astype(np.float64) @ moves
+    drawn = np.abs(totals[0] + moved).sum(axis=1) - np.abs(totals[1] - moved).sum(axis=1)
+    seen = float(np.abs(totals[0]).sum() - np.abs(totals[1]).sum())
+    return float((1 + (drawn >= seen - 1e-9).sum()) / (1 + SWAPS))
+
+
+def gap_and_slot(
+    confidence: Floats, right: npt.NDArray[np.bool_], bins: int = BINS
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
+    """Confidence less rightness (N,), and which of `bins` slices of confidence an image lies in (N,)."""
+    edges = np.linspace(0.0, 1.0, bins + 1)
+    slot = np.clip(np.searchsorted(edges, confidence, side="left") - 1, 0, bins - 1)
+    return np.asarray(confidence - right, dtype=np.float64), slot.astype(np.int64)
+
+
+def _sums(gap: Floats, slot: Integers, units: Integers) -> npt.NDArray[np.float64]:
+    """Gaps summed by unit and slice (U, bins): the calibration error is the sum of their columns' sizes over N."""
+    count = int(units.max()) + 1
+    flat = np.bincount(units * BINS + slot, weights=gap, minlength=count * BINS)
+    return np.asarray(flat.reshape(count, BINS), dtype=np.float64)

@@ -31,6 +31,12 @@ class Proportion:
         low, high = wilson(hits, total)
         return cls(hits / total if total else 0.0, low, high, hits, total)
 
+    @classmethod
+    def exact(cls, hits: int, total: int) -> Proportion:
+        """The observed share with Clopper and Pearson's interval, for promises."""
+        low, high = clopper_pearson(hits, total)
+        return cls(hits / total if total else 0.0, low, high, hits, total)
+
 
 def wilson(hits: int, total: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
     """Wilson's score interval: close to the nominal coverage on average, also for few images."""

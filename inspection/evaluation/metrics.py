@@ -113,8 +113,8 @@ def evaluate(
         calibration=reliability(scores, true),
         image_ids=tuple(image_ids),
         labels=tuple(labels),
-        predictions=tuple(classes[i] for i in called),
-        probabilities=tuple(tuple(float(p) for p in row) for row in scores),
+        predictions=tuple(classes[i] for i in called.tolist()),
+        probabilities=tuple(map(tuple, scores.tolist())),
         test_digest=test_digest,
     )
 

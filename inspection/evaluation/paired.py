@@ -16,12 +16,13 @@ from scipy.stats import binom
 Integers = npt.NDArray[np.int64]
 
 
-def exact_p(leaning: Integers) -> float:
+def exact_p(leaning: Integers, *, greater: bool = False) -> float:
     """Two-sided p of whole-number differences, one per independent thing: how often coins in place of signs sum as far.
 
-    Differences of -1, 0 and 1 make it McNemar's exact test. 1 where nothing differs.
+    Differences of -1, 0 and 1 make it McNemar's exact test. 1 where nothing differs. `greater` asks one-sided, for a
+    sum above nothing.
     """
-    total = abs(int(leaning.sum()))
+    total = int(leaning.sum())
     sizes, counts = np.unique(np.abs(leaning[leaning != 0]), return_counts=True)
     # The sum of what falls to one side, 0..M, in steps of one.
     shares = np.ones(1)
@@ -30,7 +31,8 @@ def exact_p(leaning: Integers) -> float:
         step[:: int(size)] = binom.pmf(np.arange(count + 1), count, 0.5)
         shares = np.maximum(fftconvolve(shares, step), 0.0)
     sums = 2 * np.arange(len(shares)) - (len(shares) - 1)
-    return min(1.0, float(shares[np.abs(sums) >= total].sum()))
+    far = sums >= total if greater else np.abs(sums) >= abs(total)
+    return min(1.0, float(shares[far].sum()))
 
 
 def leaning(first_right: Integers, second_right: Integers, groups: Integers) -> Integers:

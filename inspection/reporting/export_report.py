@@ -9,7 +9,7 @@ from inspection.reporting.blocks import tile, tiles
 from inspection.reporting.chapters.export_decisions import classes, decisions, pending
 from inspection.reporting.chapters.export_graphs import calibration, islands, sensitivity
 from inspection.reporting.chapters.export_plan import candidates, speed
-from inspection.reporting.chapters.proof import gate_section
+from inspection.reporting.chapters.promotion import gate_section
 from inspection.reporting.export_run import ExportReport
 from inspection.reporting.markup import Html, tag
 from inspection.reporting.shell import page, stamp

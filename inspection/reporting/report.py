@@ -13,7 +13,8 @@ from inspection.reporting.chapters.features import features
 from inspection.reporting.chapters.images import images
 from inspection.reporting.chapters.looked_at import looked_at
 from inspection.reporting.chapters.mistakes import mistakes
-from inspection.reporting.chapters.proof import certificate, gate
+from inspection.reporting.chapters.promotion import gate
+from inspection.reporting.chapters.proof import certificate
 from inspection.reporting.chapters.provenance import provenance
 from inspection.reporting.chapters.quality import quality
 from inspection.reporting.chapters.quarantine import quarantine

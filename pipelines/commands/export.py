@@ -75,8 +75,8 @@ def _as_trained(client: Client, record: RunRecord, asked: RunConfig) -> RunConfi
     """
     steps = client.get_pipeline_run(record.name).steps
     trained = RunConfig.model_validate(steps["register_model"].config.parameters["config"])
-    allowed = max(asked.gate.max_loss_to_champion, asked.export.max_loss)
-    gate = asked.gate.model_copy(update={"max_loss_to_champion": allowed})
+    allowed = max(asked.gate.max_conversion_loss, asked.export.max_loss)
+    gate = asked.gate.model_copy(update={"max_conversion_loss": allowed})
     return trained.model_copy(update={"export": asked.export, "gate": gate})
 
 

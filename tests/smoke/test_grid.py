@@ -23,7 +23,7 @@ checks: {{min_images_per_class: 4}}
 split: {{keep: true, group_near_copies: false, max_leak_rate: 1.0, seed: 1}}
 teacher: {{backbone: resnet10t, weights: none, image_size: 64}}
 student: {{image_size: 32, epochs: 2, batch_size: 16}}
-gate: {{max_loss_to_champion: 1.0}}
+gate: {{ways: []}}
 monitor: {{min_images: 20}}
 grid:
   model:

@@ -131,7 +131,7 @@ def test_grey_images_of_8_and_16_bits_are_learnt_from(line: Line) -> None:
             picture = surface(2000 + 100 * scratched + number, scratched=scratched)
             deep = picture.astype(np.uint16) * 257 if number % 2 else picture
             cv2.imwrite(str(root / label / f"{number:02d}.png"), deep)
-    made = line.run(f"data.root={root}", "student.epochs=1", "gate.max_loss_to_champion=1")
+    made = line.run(f"data.root={root}", "student.epochs=1", "gate.ways=[]")
     assert made["status"] == "completed"
     page = Path(made["report"]).read_text()
     assert "sixteen" in page.lower() or "16" in page

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -122,6 +122,14 @@ def test_manifest__equal_content_equal_digest_and_nothing_else() -> None:
     one, other = _manifest(), _manifest(decision=Decision(ok_class="ok", reject_at=0.51))
     assert one.digest == _manifest().digest != other.digest
     assert Manifest.from_json(one.to_json()) == one
+
+
+def test_manifest__without_a_band_keeps_the_bytes_it_always_had() -> None:
+    plain = _manifest()
+    assert b"accept_below" not in plain.to_json()
+    banded = _manifest(decision=replace(DECISION, accept_below=0.25))
+    assert banded.digest != plain.digest
+    assert Manifest.from_json(banded.to_json()) == banded
 
 
 def _manifest(**changes: Any) -> Manifest:

@@ -14,6 +14,7 @@ from deploy.edge.spec import Decision
 CLASSES = ("crack", "ok", "scratch")
 WITH_OK = Decision(ok_class="ok", reject_at=0.3, review_below=0.5)
 ALONE = Decision(review_below=0.5)
+BAND = Decision(ok_class="ok", reject_at=0.6, accept_below=0.25)
 
 
 @pytest.mark.parametrize(
@@ -28,6 +29,10 @@ ALONE = Decision(review_below=0.5)
         ((0.25, 0.50, 0.25), Decision(ok_class="ok", reject_at=0.5), "ok", "reject"),  # >=
         ((0.30, 0.35, 0.35), Decision(ok_class="ok", reject_at=1.0), "ok", "accept"),
         ((1.00, 0.00, 0.00), Decision(ok_class="ok", reject_at=1.0), "crack", "reject"),
+        ((0.05, 0.90, 0.05), BAND, "ok", "accept"),
+        ((0.125, 0.75, 0.125), BAND, "ok", "review"),  # 0.25 is not below 0.25
+        ((0.30, 0.45, 0.25), BAND, "ok", "review"),
+        ((0.50, 0.40, 0.10), BAND, "crack", "reject"),
         ((0.90, 0.05, 0.05), ALONE, "crack", "classified"),
         ((0.05, 0.90, 0.05), ALONE, "ok", "classified"),
         ((0.40, 0.30, 0.30), ALONE, "crack", "review"),
@@ -53,11 +58,23 @@ def test_impossible_answers__are_the_engines_fault(bad: list[float]) -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"reject_at": 1.1}, {"reject_at": -0.1}, {"review_below": 2.0}, {"reject_at": "0.5"}]
+    "wrong",
+    [
+        {"reject_at": 1.1},
+        {"reject_at": -0.1},
+        {"review_below": 2.0},
+        {"reject_at": "0.5"},
+        {"accept_below": "no"},
+    ],
 )
 def test_impossible_decisions__are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(BundleError, match="must lie in"):
         Decision(ok_class="ok", **wrong)
+
+
+def test_a_band_that_is_upside_down__is_refused() -> None:
+    with pytest.raises(BundleError, match=r"accept_below 0.7 lies above reject_at 0.5"):
+        Decision(ok_class="ok", reject_at=0.5, accept_below=0.7)
 
 
 @given(

@@ -8,8 +8,10 @@ import pytest
 from inspection.evaluation.calibration import (
     expected_calibration_error,
     fit_temperature,
+    gap_and_slot,
     negative_log_likelihood,
     reliability,
+    rise_p,
     softmax,
 )
 
@@ -76,3 +78,31 @@ def test_temperature_never_changes_a_decision_and_never_surprises_more():
 def test_a_label_is_missing():
     with pytest.raises(ValueError, match="2 for 3"):
         fit_temperature(np.zeros((3, 2)), np.zeros(2, dtype=int))
+
+
+def gaps_of(confidence: float, right: int, count: int = 200):
+    return gap_and_slot(np.full(count, confidence), np.arange(count) < right)
+
+
+def p_of(first, second, units) -> float:
+    return rise_p((first[0], second[0]), (first[1], second[1]), units, seed=1)
+
+
+def test_a_rise_of_the_error_is_more_than_chance_only_where_many_images_show_it():
+    alone, together = np.arange(200), np.zeros(200, dtype=np.int64)
+    fine, vain = gaps_of(0.9, 180), gaps_of(0.99, 160)
+    assert p_of(vain, fine, alone) < 0.01
+    assert p_of(fine, vain, alone) > 0.9
+    assert p_of(fine, fine, alone) == 1.0
+    # All images of one thing are one witness, who proves nothing.
+    assert p_of(vain, fine, together) > 0.3
+
+
+def test_swaps_find_a_rise_by_chance_as_often_as_they_say():
+    generator = np.random.default_rng(3)
+    found = []
+    for _ in range(200):
+        sure = generator.uniform(0.6, 1.0, (2, 150))
+        one, other = (gap_and_slot(s, generator.random(150) < s) for s in sure)
+        found.append(p_of(one, other, np.arange(150)))
+    assert 0.01 < np.mean(np.array(found) <= 0.05) < 0.1

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import binomtest
+from scipy.stats import binom, binomtest
 
 from inspection.evaluation.comparison import compare
 from inspection.evaluation.paired import exact_p, holm, leaning
@@ -74,3 +74,10 @@ def test_many_pairs_can_still_be_told_apart() -> None:
 def test_two_sided_is_never_zero() -> None:
     assert two_sided(np.ones(199)) == pytest.approx(0.01)
     assert two_sided(np.zeros(10)) == 1.0
+
+
+@pytest.mark.parametrize(("won", "lost"), [(0, 0), (1, 0), (8, 2), (2, 8), (30, 20)])
+def test_one_sided__is_the_binomials_own_tail(won: int, lost: int) -> None:
+    values = np.array([1] * won + [-1] * lost + [0] * 5)
+    expected = binom.sf(won - 1, won + lost, 0.5) if won + lost else 1.0
+    assert exact_p(values, greater=True) == pytest.approx(expected)

@@ -17,8 +17,10 @@ from deploy.edge.files import sha256_file
 from deploy.export import release, student_release
 from deploy.export.release import Release
 from deploy.export.student_release import RELEASES, release_student
+from inspection.config import EconomicsConfig
 from inspection.data.index import ImageIndex
 from inspection.errors import DataError, ParityError, WeightsError
+from inspection.evaluation.answers import answer
 from inspection.models.registry import STUDENTS, Body
 from inspection.models.student_files import WEIGHTS
 from inspection.store import Store
@@ -236,3 +238,36 @@ def test_a_student_that_is_not_what_its_card_says_is_refused_though_its_bundle_s
 def test_the_size_limit_holds_here_too(inputs: Inputs, tmp_path: Path) -> None:
     with pytest.raises(ImageError, match="megapixels"):
         released(inputs, store=Store(tmp_path), max_megapixels=1e-4)
+
+
+def test_thresholds_come_from_validation_images_where_they_are_asked_for(inputs: Inputs) -> None:
+    """Of six defective ones none may be missed for 50 %: the bound of no miss is 39 %, of one 58 %."""
+    asked = EconomicsConfig(max_escape=0.5)
+    bundle = open_bundle(released(inputs, economics=asked).folder)
+    rows = inputs["index"].split("val")
+    engine = {"it": open_engine("onnxruntime", bundle.model)}
+    found = answer(rows, SIZE, engine)["it"]
+    suspicion = 1.0 - found.probabilities[:, CLASSES.index("green")]
+    defective = np.array(found.labels) != "green"
+    assert defective.sum() == 6
+    lowest = float(suspicion[defective].min())
+    assert bundle.manifest.decision.reject_at == pytest.approx(lowest, abs=1e-5)
+    (said,) = bundle.manifest.provenance["thresholds"]
+    assert "at most 50 % of defective parts escape" in said
+
+
+def test_a_band_for_people_travels_in_the_bundle(inputs: Inputs) -> None:
+    asked = EconomicsConfig(review_error=0.2)
+    decision = open_bundle(released(inputs, economics=asked).folder).manifest.decision
+    assert decision.accept_below is not None
+    assert 0 <= decision.accept_below <= decision.reject_at <= 1
+
+
+def test_thresholds_without_a_good_class_are_refused(inputs: Inputs) -> None:
+    asked = EconomicsConfig(max_escape=0.5)
+    with pytest.raises(DataError, match=r"set data\.ok_class"):
+        released(inputs, ok_class=None, economics=asked)
+
+
+def test_nothing_asked_leaves_the_bundle_as_it_was(inputs: Inputs, made: Release) -> None:
+    assert released(inputs, economics=EconomicsConfig(defect_rate=0.1)).digest == made.digest

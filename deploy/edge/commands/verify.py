@@ -90,4 +90,6 @@ def _decision(decision: Any) -> str:
         text = "the label alone"
     else:
         text = f"reject when 1 - P({decision.ok_class}) >= {decision.reject_at:g}"
+        if decision.accept_below is not None:
+            text += f", accept below {decision.accept_below:g}, review between"
     return f"{text}; review below {decision.review_below:g}" if decision.review_below else text

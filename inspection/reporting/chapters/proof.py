@@ -1,14 +1,13 @@
-"""Chapters: what conversion did to decisions (certificate), and whether the model may follow the champion (gate)."""
+"""Chapter: what conversion did to decisions (the certificate)."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from inspection.evaluation.gate import ClassChange, GateRow, GateVerdict
 from inspection.reporting.blocks import Section, badge, card, facts, table
-from inspection.reporting.markup import Child, Html, join, tag
-from inspection.reporting.run_report import CertificateLine, CertificateTable, RunReport
-from inspection.reporting.wording import count, percent, plain, score, short, small
+from inspection.reporting.markup import Child, Html
+from inspection.reporting.run_report import CertificateLine, RunReport
+from inspection.reporting.wording import count, percent, short, small
 
 STATES = {"passed": "good", "pending": "idle"}
 
@@ -75,61 +74,3 @@ def _remarks(rows: Sequence[CertificateLine]) -> Html | None:
     said = [(row.conversion, "; ".join(filter(None, (row.reason, row.source)))) for row in rows]
     told = [(name, words) for name, words in said if words]
     return card(facts(told), title="Remarks") if told else None
-
-
-def gate(run: RunReport) -> Section | None:
-    """The gate of a run that reached it."""
-    return gate_section(run.gate) if run.gate is not None else None
-
-
-def gate_section(verdict: GateVerdict) -> Section:
-    """Each floor and each comparison with the champion, and every reason for a refusal."""
-    rows = [_gate_row(row) for row in verdict.table]
-    body = table(
-        ["metric", "challenger", "floor", "champion", "difference", "answer"],
-        rows,
-        caption="Metrics against floors and champion",
-        numeric=frozenset({1, 2, 3, 4}),
-        kinds=["" if row.passed else "bad" for row in verdict.table],
-    )
-    reasons = tag("ul", *(tag("li", reason) for reason in verdict.reasons), class_="reasons")
-    changes = [change for change in verdict.class_changes if change.change]
-    parts: list[Html | None] = [reasons if verdict.reasons else None, body]
-    blocks = [card(*parts), _changes(changes) if changes else None]
-    lead = (
-        "Each metric against its floor and, where there is one, the champion on the same test set."
-    )
-    if verdict.reasons:
-        lead = f"'{verdict.challenger}' is refused for {count(len(verdict.reasons), 'reason')}:"
-    return Section("gate", "Gate", "Gate", lead, join(blocks))
-
-
-def _gate_row(row: GateRow) -> list[Child]:
-    return [
-        "macro-F1" if row.metric == "macro_f1" else plain(row.metric),
-        score(row.challenger),
-        score(row.floor) if row.floor else "none",
-        "–" if row.champion is None else score(row.champion),
-        "–" if row.difference is None else f"{row.difference:+.4f}",
-        badge("passed", "good") if row.passed else badge("refused", "bad"),
-    ]
-
-
-def _changes(changes: list[ClassChange]) -> Html:
-    rows = [
-        [
-            c.label,
-            f"{c.support:,}",
-            f"{c.champion_hits:,}",
-            f"{c.challenger_hits:,}",
-            f"{c.change:+d}",
-        ]
-        for c in changes
-    ]
-    body = table(
-        ["class", "test images", "champion right", "challenger right", "change"],
-        rows,
-        caption="Classes that changed against the champion",
-        numeric=frozenset({1, 2, 3, 4}),
-    )
-    return card(body, title="Against the champion, class by class")
