@@ -11,7 +11,8 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from deploy.registry.models import CHAMPION, list_versions
+from deploy.registry.aliases import CHAMPION
+from deploy.registry.models import list_versions
 from deploy.registry.tracking import RegistryError, open_tracking
 from inspection.data.index import ImageIndex
 from inspection.store import Store

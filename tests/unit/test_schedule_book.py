@@ -6,8 +6,8 @@ import sqlite3
 import subprocess
 import sys
 import textwrap
-from contextlib import AbstractContextManager, contextmanager
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from pipelines.schedule import book as book_module
 from pipelines.schedule.book import MOST_ATTEMPTS, Book
 from pipelines.schedule.cron import Due
 from pipelines.schedule.plan import choose
-from tests.unit.schedule_material import NOON, planned, places_in, statuses
+from tests.unit.schedule_material import NOON, places_in, planned, statuses
 
 HOUR = timedelta(hours=1)
 
