@@ -15,6 +15,7 @@ import typer
 
 from inspection.errors import Interrupted, PlumblineError
 from pipelines.data_products_cli import data_app
+from pipelines.drift_cli import drift_app
 from pipelines.faults import as_ours, stopped_sentence
 from pipelines.keys_cli import keys_app
 from pipelines.output import Answer, say, say_error, say_usage
@@ -35,6 +36,7 @@ app = typer.Typer(
 )
 
 app.add_typer(data_app, name="data")
+app.add_typer(drift_app, name="drift")
 app.add_typer(keys_app, name="keys")
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
