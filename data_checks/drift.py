@@ -1,34 +1,26 @@
-"""Has what the device sees moved away from what the model was validated on? One verdict, every method named.
+"""Has what the device sees moved away from what the model was validated on? A verdict per stream, and why.
 
-Covered: light, focus and contrast (image statistics), the mix of predicted classes and their confidence, the cloud of
-embeddings as a whole, and a few strangers among it. All signals together raise a false alarm on a share of at most
-`MonitorConfig.p_value` of clean batches, also when parts are photographed several times, if the reference names the
-groups. Not covered: bursts of one part the reference knows nothing of (they alarm too often), drift that leaves
-statistics, decisions and embeddings alone, and why it happened.
+Covered: light, focus, compression, a moved camera (image statistics), the mix of predicted classes and their confidence,
+the cloud of embeddings, and a few strangers among it; all signals together alarm on at most the share of clean batches
+that `MonitorConfig` allows, also when parts are photographed several times, if the reference names the groups. Not
+covered: bursts of one part the reference knows nothing of (they alarm too often), drift that leaves statistics,
+decisions and embeddings alone, and two causes at once (one is named).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
+from scipy import linalg
 
-from data_checks.drift_reference import Array, DriftReference
-from data_checks.predictions import STATISTICS
-from data_checks.two_samples import (
-    Difference,
-    Matrix,
-    Resampling,
-    hellinger,
-    level,
-    level_and_shape,
-    mean_discrepancy,
-    novelty_scores,
-    shape,
-    tail_count,
-)
+from data_checks.drift_calibration import Calibration
+from data_checks.drift_cause import NO_CAUSE, likely_cause, typical_shifts
+from data_checks.drift_measures import CLOUD, SHARES, SIGNALS, STRANGE, TAILS, Measures
+from data_checks.drift_reference import DriftReference
+from data_checks.two_samples import Matrix, group_codes
 from inspection.config import MonitorConfig
 from inspection.errors import DataError
 from inspection.records import Record
@@ -38,25 +30,33 @@ __all__ = [
     "DriftReference",
     "DriftSignal",
     "DriftVerdict",
+    "Watched",
     "as_batch",
     "detect_drift",
-    "signal_threshold",
+    "watch_streams",
 ]
 
-LEVEL_AND_SHAPE = "Kolmogorov-Smirnov and Mann-Whitney, Bonferroni"
-LEVEL = "Mann-Whitney on brightness unexplained by contrast, sharpness and prediction"
-KS = "Kolmogorov-Smirnov"
-HELLINGER = "Hellinger distance, permutation"
-MMD = "MMD (Gaussian kernel), permutation"
-TAIL = "kNN-distance tail count, hypergeometric"
+RANKS = "rank mean and spread"
+MIX = "class shares"
+MMD = "MMD (Gaussian kernel, random features)"
+TAIL = "tail counts of three novelty scores"
+CHANCE = "; chance from whole groups of the reference"
 
 SEED = 20_240_229
-"""Permutations are part of the method, not of the data: the same batch always gets the same verdict."""
+"""Draws are part of the method, not of the data: the same batch always gets the same verdict."""
+MOST_POINTS = 1000
+"""Of a cloud, for Fréchet's distance, whose cost grows with their cube."""
+FEWEST_PARTS = 20
+"""Parts in the reference below which dealing them out says little about chance."""
 
 
 @dataclass(frozen=True)
 class DriftSignal(Record):
-    """One question about the batch. `score` is a p-value, drifted below `threshold`; `effect`: how much moved."""
+    """One question about the batch; drifted where `score` is below `threshold`, the alarm level of the batch.
+
+    `score`: the chance that any signal of a clean batch moves so far. `effect`: how far, in spreads of the reference; for
+    shares of classes and for novelty a share.
+    """
 
     name: str
     method: str
@@ -69,21 +69,68 @@ class DriftSignal(Record):
 
 @dataclass(frozen=True)
 class DriftVerdict(Record):
-    """All signals; `drifted` when any of them is."""
+    """All signals of one stream; `drifted` when any of them is. `cause` and `remedy` are empty without drift.
+
+    `distance`: Fréchet's between the clouds of embeddings, for people; no threshold hangs on it.
+    """
 
     drifted: bool
     signals: tuple[DriftSignal, ...]
     images: int
     reference_images: int
     sentence: str
+    stream: str = ""
+    cause: str = ""
+    remedy: str = ""
+    evidence: str = ""
+    distance: float = 0.0
 
 
 @dataclass(frozen=True)
-class _Finding:
-    name: str
-    method: str
-    difference: Difference
-    detail: str
+class Watched(Record):
+    """One look at a line: a verdict per stream, and the streams with too few images to say anything."""
+
+    drifted: bool
+    sentence: str
+    verdicts: tuple[DriftVerdict, ...]
+    too_small: tuple[str, ...]
+
+
+def watch_streams(
+    batch: DriftReference,
+    reference: DriftReference,
+    config: MonitorConfig,
+    classes: Sequence[str],
+) -> Watched:
+    """Every stream of the batch against the reference of the bundle that made it; they share the alarm budget.
+
+    DataError when no stream has `config.min_images`, or when the batch comes from another model.
+    """
+    names = [""] if batch.streams is None else sorted(set(batch.streams.tolist()))
+    parts = {name: batch.of_stream(name) for name in names}
+    enough = {name: part for name, part in parts.items() if len(part) >= config.min_images}
+    if not enough:
+        largest = max(parts.values(), key=len)
+        as_batch(largest, reference, config, classes)  # says what is missing
+    verdicts = tuple(
+        replace(
+            detect_drift(part, reference, config, classes, streams=len(enough)),
+            stream=name,
+        )
+        for name, part in enough.items()
+    )
+    few = tuple(
+        f"{name or 'the batch'}: {len(parts[name])} images" for name in parts if name not in enough
+    )
+    told = [
+        f"{verdict.stream}: {verdict.sentence}" if verdict.stream else verdict.sentence
+        for verdict in verdicts
+    ]
+    waiting = (
+        [f"fewer than {config.min_images} images, not judged: {', '.join(few)}"] if few else []
+    )
+    drifted = any(verdict.drifted for verdict in verdicts)
+    return Watched(drifted, "; ".join([*told, *waiting]), verdicts, few)
 
 
 def detect_drift(
@@ -91,39 +138,57 @@ def detect_drift(
     reference: DriftReference,
     config: MonitorConfig,
     classes: Sequence[str],
+    *,
+    streams: int = 1,
 ) -> DriftVerdict:
-    """The verdict on a batch of predictions (`load_predictions`) against the reference of the bundle that made them.
+    """The verdict on one batch of predictions; `streams` share the alarm budget.
 
-    Each signal's threshold is `config.p_value` over the number of signals (Bonferroni). DataError for fewer than
-    `config.min_images`, or when the batch comes from another model.
+    DataError for fewer than `config.min_images`, or when the batch comes from another model.
     """
     batch = as_batch(current, reference, config, classes)
-    threshold = signal_threshold(config)
-    resample = Resampling.for_threshold(threshold, seed=SEED)
-    findings = (
-        *_statistics(batch, reference),
-        _exposure(batch, reference),
-        _confidence(batch, reference),
-        _labels(batch, reference, classes, resample),
-        _cloud(batch, reference, resample),
-        _strangers(batch, reference),
+    known = min(batch.statistics.shape[1], reference.statistics.shape[1])
+    rng = np.random.default_rng(SEED)
+    calibration = Calibration.of(reference, known, len(batch), rng)
+    return judged(batch, reference, calibration, config.level(streams), classes)
+
+
+def judged(
+    batch: DriftReference,
+    reference: DriftReference,
+    calibration: Calibration,
+    level: float,
+    classes: Sequence[str],
+) -> DriftVerdict:
+    """The verdict by a calibration made for batches of this size."""
+    here, there = calibration.ruler.measures(batch), calibration.ruler.reference
+    shifts = typical_shifts(here, there)
+    signals = tuple(
+        DriftSignal(
+            name,
+            _method(name),
+            score,
+            level,
+            score < level,
+            *_told(name, here, there, shifts, classes),
+        )
+        for name, score in calibration.judge(here).items()
     )
-    signals = tuple(_signal(finding, threshold) for finding in findings)
+    drifted = [signal.name for signal in signals if signal.drifted]
+    cause = likely_cause(here, there, drifted) if drifted else NO_CAUSE
+    sentence = _sentence(signals, len(batch), len(reference), level)
     return DriftVerdict(
-        drifted=any(signal.drifted for signal in signals),
+        drifted=bool(drifted),
         signals=signals,
         images=len(batch),
         reference_images=len(reference),
-        sentence=_sentence(signals, len(batch), len(reference)),
+        sentence=f"{sentence}; likely cause: {cause.name}; {cause.remedy}" if drifted else sentence,
+        cause=cause.name,
+        remedy=cause.remedy,
+        evidence=cause.evidence,
+        distance=frechet(
+            batch.embedding.astype(np.float64), reference.embedding.astype(np.float64)
+        ),
     )
-
-
-SIGNALS = (*STATISTICS, "exposure", "confidence", "predicted class", "embedding", "novelty")
-
-
-def signal_threshold(config: MonitorConfig) -> float:
-    """The p-value below which one signal counts, so that all of them together keep to `config.p_value`."""
-    return config.p_value / len(SIGNALS)
 
 
 def as_batch(
@@ -139,11 +204,17 @@ def as_batch(
         batch = DriftReference.from_predictions(batch)
     _enough(len(batch), config, "the batch")
     _enough(len(reference), config, "the drift reference")
-    for name, array in batch.vectors().items():
-        expected = reference.vectors()[name].shape[1]
-        if array.shape[1] != expected:
+    parts = int(group_codes(len(reference), reference.groups).max()) + 1
+    if parts < FEWEST_PARTS:
+        raise DataError(
+            f"the drift reference shows {parts} different parts, chance needs at least {FEWEST_PARTS}: "
+            "add images of other parts or raise split.val, then export again"
+        )
+    for name in ("probabilities", "embedding"):
+        found, expected = (sample.vectors()[name].shape[1] for sample in (batch, reference))
+        if found != expected:
             raise DataError(
-                f"{name} has {array.shape[1]} values per image, the reference has {expected}: "
+                f"{name} has {found} values per image, the reference has {expected}: "
                 "compare with the bundle that made these predictions"
             )
     if reference.probabilities.shape[1] != len(classes):
@@ -162,93 +233,65 @@ def _enough(images: int, config: MonitorConfig, what: str) -> None:
         )
 
 
-def _statistics(batch: DriftReference, reference: DriftReference) -> list[_Finding]:
-    found = []
-    for column, name in enumerate(STATISTICS):
-        here, there = _column(batch.statistics, column), _column(reference.statistics, column)
-        detail = f"median {np.median(there):.4g} → {np.median(here):.4g}"
-        difference = level_and_shape(here, there, reference.groups)
-        found.append(_Finding(name, LEVEL_AND_SHAPE, difference, detail))
-    return found
+def frechet(first: Matrix, second: Matrix) -> float:
+    """Distance between two clouds (N, D), (M, D) as if they were normal, in the embedding's own unit.
+
+    Source: D. Dowson and B. Landau, The Fréchet distance between multivariate normal distributions, 1982. The trace
+    of the root comes from singular values of the centred points, so that D may be in the thousands; of very many
+    points every second, third … one is taken.
+    """
+    first, second = (cloud[:: 1 + len(cloud) // MOST_POINTS] for cloud in (first, second))
+    centred = [(cloud - cloud.mean(axis=0)) / np.sqrt(len(cloud)) for cloud in (first, second)]
+    apart = float(((first.mean(axis=0) - second.mean(axis=0)) ** 2).sum())
+    own = sum(float((cloud**2).sum()) for cloud in centred)
+    shared = float(linalg.svdvals(centred[0] @ centred[1].T).sum())
+    return float(np.sqrt(max(0.0, apart + own - 2.0 * shared)))
 
 
-def _exposure(batch: DriftReference, reference: DriftReference) -> _Finding:
-    """Brightness beyond what the kind of surface explains: finds a dim lamp where parts differ more than lamps do."""
-    design, wanted = _explaining(reference), _column(reference.statistics, 0)
-    ridge = 1e-3 * len(reference) * np.eye(design.shape[1])
-    weights = np.linalg.solve(design.T @ design + ridge, design.T @ wanted)
-    here = _column(batch.statistics, 0) - _explaining(batch) @ weights
-    there = wanted - design @ weights
-    shift = np.median(here) - np.median(there)
-    detail = f"{shift:+.3g} grey levels against surfaces of the same kind"
-    return _Finding("exposure", LEVEL, level(here, there, reference.groups), detail)
+def _method(name: str) -> str:
+    return {SHARES: MIX, CLOUD: MMD, STRANGE: TAIL}.get(name, RANKS) + CHANCE
 
 
-def _explaining(sample: DriftReference) -> Matrix:
-    """(N, C + 2): logarithms of contrast and sharpness, class probabilities (all but one), a constant."""
-    logarithms = np.log1p(np.maximum(sample.statistics[:, 1:], 0.0))
-    constant = np.ones((len(sample), 1))
-    columns = [logarithms, sample.probabilities[:, :-1], constant]
-    return np.concatenate(columns, axis=1).astype(np.float64)
+def _told(
+    name: str,
+    here: Measures,
+    there: Measures,
+    shifts: dict[str, float],
+    classes: Sequence[str],
+) -> tuple[float, str]:
+    """Effect and detail of a signal, in words for people."""
+    if name == SHARES:
+        before, now = (
+            np.bincount(side.labels, minlength=len(classes)) / len(side.labels)
+            for side in (there, here)
+        )
+        moved = int(np.abs(now - before).argmax())
+        return float(
+            np.abs(now - before).sum() / 2
+        ), f"'{classes[moved]}' {before[moved]:.0%} → {now[moved]:.0%}"
+    if name == STRANGE:
+        limit = np.quantile(there.strange, 1.0 - TAILS[1], axis=0)
+        share = float((here.strange > limit).mean(axis=0).max())
+        return share, f"{share:.0%} of images lie beyond {1 - TAILS[1]:.0%} of the reference"
+    if name == CLOUD:
+        squared = float(((here.waves.mean(axis=0) - there.waves.mean(axis=0)) ** 2).mean() * 2)
+        return squared, f"squared MMD {squared:.3g}"
+    known = [number for number in SIGNALS[name] if number in shifts]
+    number = max(known, key=lambda one: abs(shifts[one]))
+    return shifts[number], f"{number} {shifts[number]:+.2f} spreads on the typical image"
 
 
-def _column(array: Array, column: int) -> Matrix:
-    return array[:, column].astype(np.float64)
-
-
-def _confidence(batch: DriftReference, reference: DriftReference) -> _Finding:
-    here = batch.probabilities.max(axis=1).astype(np.float64)
-    there = reference.probabilities.max(axis=1).astype(np.float64)
-    detail = f"median {np.median(there):.3f} → {np.median(here):.3f}"
-    return _Finding("confidence", KS, shape(here, there, reference.groups), detail)
-
-
-def _labels(
-    batch: DriftReference, reference: DriftReference, classes: Sequence[str], resample: Resampling
-) -> _Finding:
-    here, there = batch.probabilities.argmax(axis=1), reference.probabilities.argmax(axis=1)
-    found = hellinger(here, there, len(classes), reference.groups, resample)
-    shares = [np.bincount(labels, minlength=len(classes)) / len(labels) for labels in (there, here)]
-    moved = int(np.abs(shares[1] - shares[0]).argmax())
-    detail = f"'{classes[moved]}' {shares[0][moved]:.0%} → {shares[1][moved]:.0%}"
-    return _Finding("predicted class", HELLINGER, found, detail)
-
-
-def _cloud(batch: DriftReference, reference: DriftReference, resample: Resampling) -> _Finding:
-    found = mean_discrepancy(_wide(batch), _wide(reference), reference.groups, resample)
-    return _Finding("embedding", MMD, found, f"squared MMD {found.effect:.3g}")
-
-
-def _strangers(batch: DriftReference, reference: DriftReference) -> _Finding:
-    scores = novelty_scores(_wide(batch), _wide(reference), reference.groups)
-    found = tail_count(*scores, reference.groups)
-    detail = f"{found.effect:.0%} of images lie beyond 95% of the reference"
-    return _Finding("novelty", TAIL, found, detail)
-
-
-def _wide(sample: DriftReference) -> Matrix:
-    return sample.embedding.astype(np.float64)
-
-
-def _signal(finding: _Finding, threshold: float) -> DriftSignal:
-    score = finding.difference.p_value
-    return DriftSignal(
-        finding.name,
-        finding.method,
-        score,
-        threshold,
-        score < threshold,
-        finding.difference.effect,
-        finding.detail,
-    )
-
-
-def _sentence(signals: Sequence[DriftSignal], images: int, reference: int) -> str:
+def _sentence(signals: Sequence[DriftSignal], images: int, reference: int, level: float) -> str:
     moved = sorted((signal for signal in signals if signal.drifted), key=lambda one: one.score)
     if not moved:
         return (
             f"no drift: {images} images against {reference} of the reference, "
-            f"none of {len(signals)} signals below p = {signals[0].threshold:.2g}"
+            f"none of {len(signals)} signals below p = {level:.2g}"
         )
-    told = "; ".join(f"{one.name} {one.detail} (p = {one.score:.1g})" for one in moved)
-    return f"drift: {len(moved)} of {len(signals)} signals moved: {told}"
+    told = "; ".join(f"{one.name} {one.detail} (p = {one.score:.1g})" for one in moved[:MOST_TOLD])
+    more = f" and {len(moved) - MOST_TOLD} more" if len(moved) > MOST_TOLD else ""
+    return f"drift: {len(moved)} of {len(signals)} signals moved: {told}{more}"
+
+
+MOST_TOLD = 4
+"""Signals that a sentence names; the page shows them all."""

@@ -13,9 +13,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from data_checks.predictions import STATISTICS
 from data_checks.results import CheckResult
 from data_checks.two_samples import Labels
+from deploy.edge.statistics import FIRST, STATISTICS
 from inspection.errors import DataError
 
 Array = npt.NDArray[np.float32]
@@ -25,14 +25,16 @@ Array = npt.NDArray[np.float32]
 class DriftReference:
     """What the student saw and said on the validation split, and later on a batch in service.
 
-    float32: `statistics` (N, 3) as brightness, contrast, sharpness; `probabilities` (N, C); `embedding` (N, D).
-    `groups` (N,), whole numbers: which rows show one part. Batches are taken to come in groups of the same kind.
+    float32: `statistics` (N, K) in the order of `STATISTICS`, the first three of older versions; `probabilities` (N, C);
+    `embedding` (N, D). `groups` (N,), whole numbers: which rows show one part. Batches are taken to come in groups of
+    the same kind. `streams` (N,), text: which line and camera a row comes from.
     """
 
     statistics: Array
     probabilities: Array
     embedding: Array
     groups: Labels | None = None
+    streams: npt.NDArray[np.str_] | None = None
 
     def __post_init__(self) -> None:
         for name, array in self.vectors().items():
@@ -43,10 +45,13 @@ class DriftReference:
                 )
             if not np.isfinite(array).all():
                 raise DataError(f"{name} holds values that are not finite: look for a broken model")
-        if self.statistics.shape[1] != len(STATISTICS):
-            raise DataError(f"statistics must be {', '.join(STATISTICS)}: export the bundle again")
-        if self.groups is not None and self.groups.shape != (len(self.statistics),):
-            raise DataError(f"groups must be one per image, not {self.groups.shape}: export again")
+        if self.statistics.shape[1] not in (FIRST, len(STATISTICS)):
+            raise DataError(
+                f"statistics must be {', '.join(STATISTICS)}, or the first {FIRST} of them: export the bundle again"
+            )
+        for name, column in (("groups", self.groups), ("streams", self.streams)):
+            if column is not None and column.shape != (len(self.statistics),):
+                raise DataError(f"{name} must be one per image, not {column.shape}: export again")
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, npt.NDArray[np.generic]]) -> DriftReference:
@@ -59,19 +64,33 @@ class DriftReference:
             np.asarray(arrays[name], np.float32) for name in names
         )
         codes = None if groups is None else np.asarray(groups, np.int64)
-        return cls(statistics, probabilities, embedding, codes)
+        streams = arrays.get("streams")
+        origin = None if streams is None else np.asarray(streams, np.str_)
+        return cls(statistics, probabilities, embedding, codes, origin)
 
     @classmethod
-    def from_predictions(cls, predictions: pd.DataFrame) -> DriftReference:
+    def from_predictions(
+        cls, predictions: pd.DataFrame, streams: npt.NDArray[np.str_] | None = None
+    ) -> DriftReference:
         """From a prediction log's table; DataError when its vectors differ in length (two models in one log)."""
-        statistics = predictions[list(STATISTICS)].to_numpy(np.float32)
+        known = [name for name in STATISTICS if name in predictions]
+        statistics = predictions[known].to_numpy(np.float32)
+        if np.isnan(statistics[:, FIRST:]).any():  # in part from a device that knew fewer
+            statistics = statistics[:, :FIRST]
         probabilities = _stacked(predictions, "probabilities")
-        return cls(statistics, probabilities, _stacked(predictions, "embedding"))
+        embedding = _stacked(predictions, "embedding")
+        return cls(statistics, probabilities, embedding, streams=streams)
+
+    def of_stream(self, name: str) -> DriftReference:
+        """The rows of one stream."""
+        mine = self.streams == name if self.streams is not None else np.ones(len(self), bool)
+        groups = None if self.groups is None else self.groups[mine]
+        return DriftReference(*(array[mine] for array in self.vectors().values()), groups)
 
     def to_arrays(self) -> dict[str, npt.NDArray[np.generic]]:
         """What `from_arrays` reads."""
-        extra = {} if self.groups is None else {"groups": self.groups}
-        return {**self.vectors(), **extra}
+        extra = {"groups": self.groups, "streams": self.streams}
+        return {**self.vectors(), **{k: v for k, v in extra.items() if v is not None}}
 
     def vectors(self) -> dict[str, Array]:
         """The three arrays with a row per image, by name."""

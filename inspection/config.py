@@ -188,10 +188,20 @@ class ExportConfig(Strict):
 
 
 class MonitorConfig(Strict):
-    """When a batch in service counts as drifted (calibrated alarms come later)."""
+    """What the monitor may cost: so many false alarms a month, all lines, cameras and signals together."""
 
-    p_value: float = Field(0.01, gt=0, lt=1)
+    false_alarms_per_month: float = Field(1.0, gt=0)
+    batches_per_month: int = Field(500, ge=1)
+    """Of each stream; one false alarm in 500 batches is a level of 0.2 % per batch."""
+    streams: tuple[Literal["line", "camera", "session"], ...] = ("line", "camera")
+    """Where the log names these, each combination is judged apart."""
+    batch_images: int | None = Field(None, ge=5)
+    """Judge only the newest so many images of each stream; null: all that the log holds."""
     min_images: int = Field(30, ge=5)
+
+    def level(self, streams: int = 1) -> float:
+        """Chance of a false alarm that one batch may have, of `streams` that share the budget; at most a half."""
+        return min(0.5, self.false_alarms_per_month / self.batches_per_month / max(1, streams))
 
 
 class LoopConfig(Strict):

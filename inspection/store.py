@@ -82,6 +82,11 @@ class Store:
         return self.root / "grids"
 
     @property
+    def drift(self) -> Path:
+        """What the monitor found: `records` per batch and stream, and Evidently's workspace."""
+        return self.root / "drift"
+
+    @property
     def mlflow_database(self) -> Path:
         """SQLite file of MLflow's tracking store and registry."""
         return self.root / "mlflow.db"

@@ -16,6 +16,7 @@ import typer
 from inspection.errors import Interrupted, PlumblineError
 from pipelines.alerts_cli import alerts_app
 from pipelines.data_products_cli import data_app
+from pipelines.drift_cli import drift_app
 from pipelines.faults import as_ours, stopped_sentence
 from pipelines.keys_cli import keys_app
 from pipelines.output import Answer, say, say_error, say_usage
@@ -38,6 +39,7 @@ app = typer.Typer(
 )
 
 app.add_typer(data_app, name="data")
+app.add_typer(drift_app, name="drift")
 app.add_typer(keys_app, name="keys")
 app.add_typer(registry_app)
 app.add_typer(schedule_app, name="schedule")

@@ -12,6 +12,7 @@ from materializers.records import RecordMaterializer
 from pipelines.launcher.hooks import say_failure, say_start
 from steps.detect_drift import detect_drift
 from steps.load_predictions import load_predictions
+from steps.record_drift import record_drift
 from steps.report_drift import report_drift
 
 MATERIALIZERS = (BundleMaterializer, DriftReferenceMaterializer, RecordMaterializer)
@@ -26,9 +27,11 @@ MATERIALIZERS = (BundleMaterializer, DriftReferenceMaterializer, RecordMateriali
     on_failure=say_failure,
 )
 def monitor(
-    config: MonitorConfig, log: str, bundle: str, name: str, folder: str, created: str
+    config: MonitorConfig, log: str, bundle: str, name: str, folder: str, drift: str, created: str
 ) -> None:
-    """Read, judge, draw."""
-    batch, opened, period = load_predictions(log, bundle)
-    verdict = detect_drift(batch, opened, config)
-    report_drift(batch, opened, verdict, period, config, name, folder, created)
+    """Read, judge, draw, remember; `drift` is the store's room for what the monitor found."""
+    batch, opened, arrived = load_predictions(log, bundle, config)
+    found = detect_drift(batch, opened, config)
+    workspace, history = f"{drift}/evidently", f"{drift}/records"
+    report = report_drift(batch, opened, found, arrived, name, folder, workspace, created)
+    record_drift(found, opened, arrived, name, history, report)

@@ -158,7 +158,7 @@ def self_test(bundle: Bundle, engine: Engine, variant: str = FP32) -> float:
 
 
 def load_drift_reference(bundle: Bundle) -> dict[str, npt.NDArray[Any]]:
-    """`statistics` (N, 3), `probabilities` (N, C), `embedding` (N, D) of the validation images, float.
+    """`statistics` (N, K), `probabilities` (N, C), `embedding` (N, D) of the validation images, float.
 
     And `groups` (N,), int64, where the bundle names them: which of the images show one part.
     """

@@ -11,7 +11,8 @@ import fcntl
 import json
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -37,16 +38,25 @@ def utc_now() -> datetime:
 
 
 class PredictionLog:
-    """Appends predictions to `folder`; a segment is closed before it would pass `max_bytes`."""
+    """Appends predictions to `folder`; a segment is closed before it would pass `max_bytes`.
+
+    `origin`: where the images come from (`camera`, `line`, `session`); it stands in every record.
+    """
 
     def __init__(
-        self, folder: Path, *, max_bytes: int = MAX_BYTES, now: Callable[[], datetime] = utc_now
+        self,
+        folder: Path,
+        *,
+        max_bytes: int = MAX_BYTES,
+        now: Callable[[], datetime] = utc_now,
+        origin: Mapping[str, str] | None = None,
     ) -> None:
         if max_bytes < 1:
             raise UserError(f"a log segment must hold 1 byte or more, got {max_bytes}")
         self.folder = folder
         self.max_bytes = max_bytes
         self._now = now
+        self._origin = dict(origin or {})
         self._descriptor: int | None = None
         self._size = 0
         self._flushed = 0.0
@@ -60,6 +70,7 @@ class PredictionLog:
         record = prediction_record(
             inspection, image_id=image_id, path=path, model=model, now=self._now()
         )
+        record |= self._origin
         self.write(record)
         return record
 
@@ -160,9 +171,7 @@ def prediction_record(
         "outcome": inspection.verdict.outcome,
         "probabilities": _short_all(inspection.probabilities),
         "embedding": _short_all(inspection.embedding),
-        "brightness": _short(inspection.statistics.brightness),
-        "contrast": _short(inspection.statistics.contrast),
-        "sharpness": _short(inspection.statistics.sharpness),
+        **{name: _short(value) for name, value in asdict(inspection.statistics).items()},
         "latency_ms": round(inspection.latency_ms, 3),
     }
 

@@ -39,7 +39,7 @@ READERS = 2
 class Answers:
     """One engine's outputs over an index, aligned with its rows.
 
-    `probabilities` (N, C), `embedding` (N, D), `statistics` (N, 3: brightness, contrast, sharpness), all float32.
+    `probabilities` (N, C), `embedding` (N, D), `statistics` (N, K: `deploy.edge.statistics.STATISTICS`), all float32.
     """
 
     image_ids: tuple[str, ...]
@@ -126,11 +126,9 @@ def evaluate_bundle(
 def _batches(
     index: ImageIndex, preprocessing: Preprocessing, max_megapixels: float
 ) -> Iterator[tuple[npt.NDArray[np.uint8], Float32]]:
-    def prepare(row: tuple[Path, str]) -> tuple[npt.NDArray[np.uint8], tuple[float, float, float]]:
+    def prepare(row: tuple[Path, str]) -> tuple[npt.NDArray[np.uint8], tuple[float, ...]]:
         pixels = read_indexed(*row, max_megapixels)
-        seen = image_statistics(pixels)
-        numbers = (seen.brightness, seen.contrast, seen.sharpness)
-        return preprocess(pixels, preprocessing), numbers
+        return preprocess(pixels, preprocessing), image_statistics(pixels).values()
 
     rows = iter(zip(index.paths, index.frame["image_id"], strict=True))
     prepared = in_order(prepare, rows, workers=READERS)

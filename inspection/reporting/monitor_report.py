@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from urllib.parse import quote
@@ -10,23 +11,26 @@ from urllib.parse import quote
 from deploy.edge.files import write_bytes
 from inspection.reporting.blocks import tile, tiles
 from inspection.reporting.chapters.drift import drift_section
-from inspection.reporting.markup import tag
-from inspection.reporting.run_report import Drift
+from inspection.reporting.markup import Html, tag
 from inspection.reporting.shell import page, stamp
 from inspection.reporting.top import heading
+from inspection.reporting.watched import Drift, Watch
+from inspection.reporting.wording import number as spoken
 from inspection.reporting.wording import short
+
+EACH = "Each signal against the bundle's reference."
 
 
 @dataclass(frozen=True)
 class MonitorReport:
-    """What a monitoring run found. `evidently`: file name of Evidently's page beside this one, or empty."""
+    """What a monitoring run found. `evidently`: file names of Evidently's pages beside this one, by stream."""
 
     name: str
     created: datetime
-    drift: Drift
+    found: Watch
     bundle_digest: str
     period: str = ""
-    evidently: str = ""
+    evidently: Mapping[str, str] = field(default_factory=dict)
 
 
 def write_monitor_report(found: MonitorReport, target: Path) -> Path:
@@ -35,33 +39,56 @@ def write_monitor_report(found: MonitorReport, target: Path) -> Path:
     return target
 
 
-def render_monitor_report(found: MonitorReport) -> str:
+def render_monitor_report(report: MonitorReport) -> str:
     """The page as text."""
-    drifted = [signal for signal in found.drift.signals if signal.drifted]
-    kind, headline = ("bad", "Drifted") if found.drift.drifted else ("good", "Steady")
-    figures = tiles(
-        [
-            tile("Images looked at", f"{found.drift.images:,}", found.period),
-            tile(
-                "Held against",
-                f"{found.drift.reference_images:,}",
-                "images of the validation split",
-            ),
-            tile("Signals that drifted", f"{len(drifted)} of {len(found.drift.signals)}"),
-            tile("Bundle", short(found.bundle_digest, 8), "digest of its manifest"),
-        ]
+    verdicts = report.found.verdicts
+    kind, headline = ("bad", "Drifted") if report.found.drifted else ("good", "Steady")
+    figures = tiles(_figures(report))
+    top = heading(
+        report.name, stamp(report.created), kind, headline, report.found.sentence, figures
     )
-    top = heading(found.name, stamp(found.created), kind, headline, found.drift.sentence, figures)
-    way = (
-        tag(
-            "p",
-            "Distributions in detail: ",
-            tag("a", "Evidently's report", href=f"./{quote(found.evidently)}"),
+    sections = [
+        drift_section(
+            verdict,
+            _distance(verdict),
+            _way(report.evidently.get(verdict.stream, "")),
+            lead=verdict.sentence if len(verdicts) > 1 else EACH,
+            number=number,
         )
-        if found.evidently
-        else None
+        for number, verdict in enumerate(verdicts)
+    ]
+    title = f"{report.name} · Plumbline monitor"
+    return page(title, "Monitor report", report.created, top, sections)
+
+
+def _figures(report: MonitorReport) -> list[Html]:
+    verdicts = report.found.verdicts
+    drifted = sum(signal.drifted for verdict in verdicts for signal in verdict.signals)
+    signals = sum(len(verdict.signals) for verdict in verdicts)
+    images = sum(verdict.images for verdict in verdicts)
+    few = "; ".join(report.found.too_small)
+    return [
+        tile("Images looked at", f"{images:,}", report.period),
+        tile(
+            "Held against",
+            f"{max(verdict.reference_images for verdict in verdicts):,}",
+            "images of the validation split",
+        ),
+        tile("Signals that drifted", f"{drifted} of {signals}"),
+        tile("Streams judged", f"{len(verdicts)}", f"too few images: {few}" if few else ""),
+        tile("Bundle", short(report.bundle_digest, 8), "digest of its manifest"),
+    ]
+
+
+def _distance(verdict: Drift) -> Html:
+    words = (
+        "Fréchet distance between the clouds of embeddings (for people; no threshold hangs on it): "
     )
-    section = drift_section(found.drift, way, lead="Each signal against the bundle's reference.")
-    return page(
-        f"{found.name} · Plumbline monitor", "Monitor report", found.created, top, [section]
-    )
+    return tag("p", words, spoken(verdict.distance), class_="note")
+
+
+def _way(evidently: str) -> Html | None:
+    if not evidently:
+        return None
+    link = tag("a", "Evidently's report", href=f"./{quote(evidently)}")
+    return tag("p", "Distributions in detail: ", link)

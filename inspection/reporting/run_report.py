@@ -25,6 +25,7 @@ from inspection.evaluation.representation import SelfSupervisionGain
 from inspection.evaluation.representation_maps import FeatureMaps
 from inspection.evaluation.searched import Searched
 from inspection.learning_config import StudentConfig
+from inspection.reporting.watched import Drift
 
 
 class Check(Protocol):
@@ -217,40 +218,6 @@ class CertificateTable(Protocol):
     def test_digest(self) -> str: ...
     @property
     def rows(self) -> Sequence[CertificateLine]: ...
-
-
-class Signal(Protocol):
-    """One drift signal: `score` is a p-value, drifted below `threshold`; `effect` says how much moved."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def method(self) -> str: ...
-    @property
-    def score(self) -> float: ...
-    @property
-    def threshold(self) -> float: ...
-    @property
-    def drifted(self) -> bool: ...
-    @property
-    def effect(self) -> float: ...
-    @property
-    def detail(self) -> str: ...
-
-
-class Drift(Protocol):
-    """Has what the camera sees moved away from what was learned?"""
-
-    @property
-    def drifted(self) -> bool: ...
-    @property
-    def signals(self) -> Sequence[Signal]: ...
-    @property
-    def images(self) -> int: ...
-    @property
-    def reference_images(self) -> int: ...
-    @property
-    def sentence(self) -> str: ...
 
 
 @dataclass(frozen=True)

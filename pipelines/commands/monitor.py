@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from inspection.errors import Refused, UserError
 from pipelines.door import load_config
@@ -13,6 +13,9 @@ from pipelines.launcher.client import open_zenml
 from pipelines.launcher.launch import Flight, flight, output
 from pipelines.output import Answer, stdout_is_stderr
 from pipelines.settings import Settings
+
+if TYPE_CHECKING:
+    from data_checks.drift import DriftVerdict
 
 
 def monitor_log(
@@ -40,6 +43,7 @@ def monitor_log(
                     "bundle": str(folder),
                     "name": config.name,
                     "folder": trip.folder,
+                    "drift": str(settings.store.drift.resolve()),
                     "created": trip.record.started.isoformat(),
                 },
             )
@@ -62,33 +66,39 @@ def _watch(trip: Flight, parameters: dict[str, Any]) -> dict[str, Any]:
     from pipelines.monitor import monitor
 
     run = trip.start(monitor, parameters)
-    verdict = output(run, "drift_verdict")
+    found, kept = output(run, "drift_verdict"), output(run, "drift_records")
     page = Path(output(run, "report"))
     made = {
         "report": str(page),
         "evidently": str(page.with_name("evidently.html")),
         "verdict": str(page.with_name("drift.json")),
         "bundle": parameters["bundle"],
-        "images": verdict.images,
-        "drifted": verdict.drifted,
-        "sentence": verdict.sentence,
-        "signals": [vars(signal) for signal in verdict.signals],
+        "images": sum(verdict.images for verdict in found.verdicts),
+        "drifted": found.drifted,
+        "confirmed": kept.confirmed,
+        "sentence": found.sentence,
+        "streams": [_stream(verdict) for verdict in found.verdicts],
     }
-    refused = {"status": "refused", "sentence": verdict.sentence} if verdict.drifted else {}
+    refused = {"status": "refused", "sentence": found.sentence} if found.drifted else {}
     trip.note(made=made, **refused)
     return made
 
 
+def _stream(verdict: DriftVerdict) -> dict[str, Any]:
+    return {**vars(verdict), "signals": [vars(signal) for signal in verdict.signals]}
+
+
 def _answer(trip: Flight, made: dict[str, Any]) -> Answer:
     drifted = made["drifted"]
+    confirmed = ", confirmed by two of the last three batches" if made["confirmed"] else ""
     return Answer(
         document={"run": trip.record.name, "seconds": trip.record.seconds, **made},
         lines=[
-            f"{'Drifted' if drifted else 'Steady'}   {made['sentence']}",
+            f"{'Drifted' if drifted else 'Steady'}   {made['sentence']}{confirmed}",
             f"Report    {made['report']}",
             f"Evidently {made['evidently']}",
             f"Verdict   {made['verdict']}",
         ],
-        next=["plumbline report --open"],
+        next=["plumbline report --open", "plumbline drift ui"],
         exit_code=Refused.exit_code if drifted else 0,
     )

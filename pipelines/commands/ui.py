@@ -35,11 +35,18 @@ SHOWS_ZENML = "pipelines and their runs, step by step, with every artifact's pag
 
 def serve(settings: Settings, *, port: int, dashboard: bool, as_json: bool) -> Answer:
     """Serve until Ctrl-C; no login, so on the loopback address only."""
-    _check_free(port)
-    address = f"http://{HOST}:{port}{PIPELINES if dashboard else ''}"
+    check_free(port)
     command, variables = _zenml(settings, port) if dashboard else _mlflow(settings, port)
-    if not as_json:
-        shows = SHOWS_ZENML if dashboard else SHOWS_MLFLOW
+    address = f"http://{HOST}:{port}{PIPELINES if dashboard else ''}"
+    shows = SHOWS_ZENML if dashboard else SHOWS_MLFLOW
+    return until_stopped(command, variables, address, "" if as_json else shows)
+
+
+def until_stopped(
+    command: Sequence[str], variables: Mapping[str, str], address: str, shows: str
+) -> Answer:
+    """A server as a child process, until it ends or Ctrl-C; `shows` is what it says first, if anything."""
+    if shows:
         print(f"{address} shows {shows}.\nUp in about ten seconds; Ctrl-C ends it.", flush=True)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # else the server would outlive us
     server = subprocess.Popen(command, env={**os.environ, **variables}, stdout=sys.stderr)
@@ -55,7 +62,7 @@ def serve(settings: Settings, *, port: int, dashboard: bool, as_json: bool) -> A
     return Answer({"served": address})
 
 
-def _check_free(port: int) -> None:
+def check_free(port: int) -> None:
     """Now, because MLflow finds out half a minute later, and calls it a success."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from data_checks.drift import Watched
 from inspection.reporting.monitor_report import MonitorReport, write_monitor_report
 from inspection.reporting.report import render_report, write_report
 from tests.browser_page import Browser
@@ -125,8 +126,9 @@ def test_the_policy_stops_what_escaping_would_miss(browser: Browser, tmp_path: P
 def test_the_monitor_page_opens_without_network_or_complaint(
     browser: Browser, tmp_path: Path
 ) -> None:
-    found = MonitorReport("line 3", NOW, drift(), "ab" * 32, "today", "evidently.html")
-    page = write_monitor_report(found, tmp_path / "monitor.html")
+    found = Watched(True, "Drifted.", (drift(),), ())
+    told = MonitorReport("line 3", NOW, found, "ab" * 32, "today", {"": "evidently.html"})
+    page = write_monitor_report(told, tmp_path / "monitor.html")
     browser.open(page)
     assert browser.requests == [page.as_uri()]
     assert browser.complaints == []

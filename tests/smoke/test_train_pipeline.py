@@ -185,7 +185,11 @@ def test_a_steady_line_is_steady_and_a_dark_one_is_flagged(
     predict(line, first, sorted(dark.iterdir()), tmp_path / "dark_log")
     flagged = line.json("monitor", str(line.config), str(tmp_path / "dark_log"), code=3)
     assert flagged["drifted"] is True
-    assert any(s["name"] == "brightness" and s["drifted"] for s in flagged["signals"])
+    (stream,) = flagged["streams"]
+    assert any(s["name"] == "brightness" and s["drifted"] for s in stream["signals"])
+    assert stream["cause"] == "light"
+    kept = line.json("drift", "history", "tiny")["records"]
+    assert [record["drifted"] for record in kept] == [False, True]
     table = tmp_path / "log.parquet"
     assert line.json("log", str(tmp_path / "log"), str(table))["rows"] == len(held_out)
     assert table.is_file()

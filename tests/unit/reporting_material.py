@@ -185,7 +185,12 @@ def drift() -> DriftVerdict:
         signal("embedding", 0.08, "cloud as a whole"),
     )
     sentence = "Drifted: sharpness has moved away from the reference; clean or refocus the lens."
-    return DriftVerdict(True, signals, 120, 60, sentence)
+    cause = (
+        "focus or lens",
+        "clean the lens, then focus again",
+        "coarseness moved by -2.1 spreads",
+    )
+    return DriftVerdict(True, signals, 120, 60, sentence, "", *cause, 3.25)
 
 
 def signal(name: str, p_value: float, detail: str) -> DriftSignal:

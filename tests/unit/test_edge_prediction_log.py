@@ -16,12 +16,12 @@ from deploy.edge.decide import Verdict
 from deploy.edge.errors import UserError
 from deploy.edge.inspector import Inspection, Timing
 from deploy.edge.prediction_log import PredictionLog, read_predictions, segments
-from deploy.edge.statistics import ImageStatistics
+from deploy.edge.statistics import STATISTICS, ImageStatistics
 
 NOON = datetime(2026, 1, 2, 12, 0, 0, 123456, tzinfo=UTC)
 KEYS = {
     "time", "image_id", "path", "model", "label", "confidence", "outcome", "probabilities",
-    "embedding", "brightness", "contrast", "sharpness", "latency_ms",
+    "embedding", "latency_ms", *STATISTICS,
 }  # fmt: skip
 INSPECTION = Inspection(
     verdict=Verdict("ok", 0.9, "accept", 0.1),
@@ -47,6 +47,17 @@ def test_append__writes_the_whole_record(tmp_path: Path) -> None:
     assert np.array_equal(np.array(read["embedding"], np.float32), INSPECTION.embedding)
     assert np.array_equal(np.array(read["probabilities"], np.float32), INSPECTION.probabilities)
     assert (read["label"], read["outcome"], read["latency_ms"]) == ("ok", "accept", 1.235)
+
+
+def test_origin__stands_in_every_record(tmp_path: Path) -> None:
+    with log_of(tmp_path, origin={"line": "3", "camera": "left"}) as log:
+        for _ in range(2):
+            log.append(INSPECTION, image_id="ab" * 32, path="a/b.png", model="cd" * 32)
+
+    records = list(read_predictions(tmp_path))
+
+    assert [(record["line"], record["camera"]) for record in records] == [("3", "left")] * 2
+    assert "session" not in records[0]
 
 
 def test_nan__is_refused_before_it_is_written(tmp_path: Path) -> None:

@@ -60,7 +60,7 @@ def test_answers_are_aligned_with_the_rows_over_several_batches(tmp_path):
     called = [sorted(COLOURS)[i] for i in found.probabilities.argmax(axis=1)]
     assert called == list(found.labels) == index.frame["label"].tolist()
     assert found.image_ids == tuple(index.frame["image_id"])
-    assert found.statistics.shape == (BATCH + 5, 3)
+    assert found.statistics.shape == (BATCH + 5, len(STATISTICS))
     np.testing.assert_array_equal(found.probabilities, answers["two"].probabilities)
 
 

@@ -1,10 +1,11 @@
-"""The monitor's page: verdict, signals, and a safe way to Evidently's file."""
+"""The monitor's page: verdict, likely cause, signals by stream, and a safe way to Evidently's files."""
 
 from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
 
+from data_checks.drift import DriftVerdict, Watched
 from inspection.reporting.monitor_report import (
     MonitorReport,
     render_monitor_report,
@@ -13,46 +14,72 @@ from inspection.reporting.monitor_report import (
 from tests.unit.reporting_audit import audit
 from tests.unit.reporting_material import NOW, drift
 
+
+def watched(*verdicts: DriftVerdict, too_small: tuple[str, ...] = ()) -> Watched:
+    drifted = any(verdict.drifted for verdict in verdicts)
+    sentence = "; ".join(verdict.sentence for verdict in verdicts)
+    return Watched(drifted, sentence, verdicts, too_small)
+
+
 FOUND = MonitorReport(
     name="line 3",
     created=NOW,
-    drift=drift(),
+    found=watched(drift()),
     bundle_digest="ab" * 32,
     period="2026-11-20 to 2026-11-21",
-    evidently="drift evidently.html",
+    evidently={"": "drift evidently.html"},
 )
 
 
-def test_a_drifted_batch_names_its_signals() -> None:
+def quiet(stream: str = "") -> DriftVerdict:
+    verdict = drift()
+    steady = tuple(signal for signal in verdict.signals if not signal.drifted)
+    return DriftVerdict(False, steady, 80, 60, "Nothing has moved.", stream)
+
+
+def test_a_drifted_batch_names_its_signals_and_the_cause() -> None:
     found = audit(render_monitor_report(FOUND))
     assert "Drifted" in found.text
-    assert FOUND.drift.sentence in found.text
+    assert FOUND.found.sentence in found.text
     assert "1 of 4" in found.text
     assert found.text.count("steady") == 3
     assert "median 61 was 212" in found.text
     assert "4 × 10⁻⁴" in found.text
+    assert "focus or lens: coarseness moved by -2.1 spreads." in found.text
+    assert "clean the lens, then focus again" in found.text
+    assert "3.25" in found.text
     assert found.crossed == []
 
 
-def test_a_steady_batch_says_so() -> None:
-    verdict = drift()
-    quiet = dataclasses.replace(
-        verdict,
-        drifted=False,
-        signals=tuple(s for s in verdict.signals if not s.drifted),
-        sentence="Nothing has moved.",
-    )
-    text = audit(render_monitor_report(dataclasses.replace(FOUND, drift=quiet))).text
+def test_a_steady_batch_says_so_and_names_no_cause() -> None:
+    steady = dataclasses.replace(FOUND, found=watched(quiet()))
+    text = audit(render_monitor_report(steady)).text
     assert "Steady" in text
     assert "Nothing has moved." in text
     assert "0 of 3" in text
+    assert "Likely cause" not in text
+
+
+def test_streams_stand_apart_and_small_ones_are_named() -> None:
+    left = dataclasses.replace(drift(), stream="line 3, camera left")
+    found = watched(left, quiet("line 3, camera right"), too_small=("line 4: 3 images",))
+    pages = {"line 3, camera right": "evidently-1.html"}
+    report = dataclasses.replace(FOUND, found=found, evidently=pages)
+    audited = audit(render_monitor_report(report))
+
+    assert "Drift, line 3, camera left" in audited.text
+    assert "Drift, line 3, camera right" in audited.text
+    assert "1 of 7" in audited.text
+    assert "too few images: line 4: 3 images" in audited.text
+    assert {"#drift", "#drift-1", "./evidently-1.html"} <= set(audited.values("href"))
+    assert audited.crossed == []
 
 
 def test_the_way_to_evidently_stays_beside_the_page() -> None:
     assert "./drift%20evidently.html" in audit(render_monitor_report(FOUND)).values("href")
-    hostile = dataclasses.replace(FOUND, evidently="javascript:alert(1)")
+    hostile = dataclasses.replace(FOUND, evidently={"": "javascript:alert(1)"})
     assert "./javascript%3Aalert%281%29" in audit(render_monitor_report(hostile)).values("href")
-    without = dataclasses.replace(FOUND, evidently="")
+    without = dataclasses.replace(FOUND, evidently={})
     assert "Evidently" not in render_monitor_report(without)
 
 

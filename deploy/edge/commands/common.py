@@ -127,6 +127,14 @@ def folder_path(text: str) -> Path:
     return Path(text)
 
 
+def stream_name(text: str) -> str:
+    """An argument that names a camera, line or session: one printable word or more, at most 100 characters."""
+    name = text.strip()
+    if not name or len(name) > 100 or not name.isprintable():
+        raise argparse.ArgumentTypeError("must be 1 to 100 printable characters")
+    return name
+
+
 def positive(text: str) -> float:
     """An argument that is a finite number above 0."""
     value = float(text)

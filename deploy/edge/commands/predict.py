@@ -16,7 +16,10 @@ from deploy.edge.commands.common import (
     positive,
     say,
     say_engine,
+    stream_name,
 )
+
+ORIGIN = ("camera", "line", "session")
 
 
 def add(commands: Any) -> None:
@@ -28,6 +31,13 @@ def add(commands: Any) -> None:
     predict.add_argument(
         "--log", type=folder_path, metavar="FOLDER", help="append to this prediction log"
     )
+    for name in ORIGIN:
+        predict.add_argument(
+            f"--{name}",
+            type=stream_name,
+            metavar="NAME",
+            help=f"the {name} these images come from, for the log: drift is judged for each apart",
+        )
     predict.add_argument(
         "--max-megapixels",
         type=positive,
@@ -43,7 +53,7 @@ def _predict(options: argparse.Namespace) -> int:
     from deploy.edge.progress import Progress
 
     paths = find_images(options.images)
-    log = PredictionLog(options.log) if options.log else None
+    log = PredictionLog(options.log, origin=_origin(options)) if options.log else None
     inspector = open_inspector(options)
     say_engine(inspector)
     classes, model = inspector.bundle.manifest.classes, inspector.bundle.digest
@@ -63,6 +73,12 @@ def _predict(options: argparse.Namespace) -> int:
     say(f"{len(paths)} images: " + ", ".join(f"{n} {name}" for name, n in counts.most_common()))
     _say_next(options)
     return 2 if counts["without answer"] else 0
+
+
+def _origin(options: argparse.Namespace) -> dict[str, str]:
+    """What was said about where the images come from."""
+    said = {name: getattr(options, name) for name in ORIGIN}
+    return {name: value for name, value in said.items() if value}
 
 
 def _say_next(options: argparse.Namespace) -> None:
