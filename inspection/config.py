@@ -141,6 +141,8 @@ class GateConfig(Strict):
     """Of the test set, each class in its turn; 0: do not ask."""
     max_conversion_loss: Fraction = 0.0
     """Any metric may fall so far when the champion's own student comes in another export."""
+    promotion: Literal["auto", "human"] = "auto"
+    """`human`: a model that passed is registered as challenger, and `plumbline promote` makes it champion."""
 
 
 class EconomicsConfig(Strict):

@@ -87,6 +87,11 @@ class Store:
         return self.root / "drift"
 
     @property
+    def loops(self) -> Path:
+        """What each loop from drift to training saw and did: one journal per config."""
+        return self.root / "loops"
+
+    @property
     def mlflow_database(self) -> Path:
         """SQLite file of MLflow's tracking store and registry."""
         return self.root / "mlflow.db"

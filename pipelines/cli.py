@@ -19,6 +19,7 @@ from pipelines.data_products_cli import data_app
 from pipelines.drift_cli import drift_app
 from pipelines.faults import as_ours, stopped_sentence
 from pipelines.keys_cli import keys_app
+from pipelines.loop_cli import loop_app, status_app
 from pipelines.output import Answer, say, say_error, say_usage
 from pipelines.registry_cli import registry_app
 from pipelines.schedule_cli import schedule_app
@@ -44,6 +45,8 @@ app.add_typer(keys_app, name="keys")
 app.add_typer(registry_app)
 app.add_typer(schedule_app, name="schedule")
 app.add_typer(alerts_app, name="alerts")
+app.add_typer(loop_app, name="loop")
+app.add_typer(status_app)
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 Config = Annotated[Path, typer.Argument(help="A YAML of configs/.", metavar="CONFIG")]

@@ -36,7 +36,13 @@ def register_export(
         tags={"bundle": release.digest, "gate": verdict.sentence, "plan": planned.sentence},
     )
     enrolment = enrol(
-        Store(Path(store)), config.name, release.folder, verdict, tracked, learned_from(index)
+        Store(Path(store)),
+        config.name,
+        release.folder,
+        verdict,
+        tracked,
+        learned_from(index),
+        crowned=config.gate.promotion == "auto",
     )
     log_metadata({"run_id": enrolment.run_id, "version": str(enrolment.version)})
     return enrolment

@@ -50,7 +50,13 @@ def register_model(
         pictures=(page, *pictures),
     )
     enrolment = enrol(
-        Store(Path(store)), config.name, release.folder, verdict, run, learned_from(index)
+        Store(Path(store)),
+        config.name,
+        release.folder,
+        verdict,
+        run,
+        learned_from(index),
+        crowned=config.gate.promotion == "auto",
     )
     log_metadata({"run_id": enrolment.run_id, "version": str(enrolment.version)})
     return enrolment

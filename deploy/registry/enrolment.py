@@ -34,10 +34,12 @@ def enrol(
     verdict: GateVerdict,
     run: TrackedRun,
     trained_on: Sequence[str] = (),
+    *,
+    crowned: bool = True,
 ) -> Enrolment:
     """Track `run`; when `verdict` passed, register the bundle and make it champion. The same bundle is one version.
 
-    Refused if the champion is not the one any more that the gate compared with. `trained_on` are the ids of the images
+    Not `crowned`, it stays challenger. Refused if the champion is not the one any more that the gate compared with. `trained_on` are the ids of the images
     it has learned from, which its successor's gate set is held against.
     """
     run_id = track_run(store, name, run)
@@ -52,7 +54,8 @@ def enrol(
     if trained_on:
         record_training_images(store, registered.run_id, trained_on)
     mark_judged(store, name, registered.digest, passed=True, sentence=verdict.sentence)
-    hand = dataclasses.replace(hand, reason=f"the gate of run {run.name} let it through")
-    crown(store, name, registered.version, hand, compared_with=verdict.champion)
-    champion = get_version(store, name, registered.version)
-    return Enrolment(name, run_id, champion.version, champion.aliases)
+    if crowned:
+        hand = dataclasses.replace(hand, reason=f"the gate of run {run.name} let it through")
+        crown(store, name, registered.version, hand, compared_with=verdict.champion)
+    enrolled = get_version(store, name, registered.version)
+    return Enrolment(name, run_id, enrolled.version, enrolled.aliases)
