@@ -39,8 +39,8 @@ def enrol(
 ) -> Enrolment:
     """Track `run`; when `verdict` passed, register the bundle and make it champion. The same bundle is one version.
 
-    Not `crowned`, it stays challenger. Refused if the champion is not the one any more that the gate compared with. `trained_on` are the ids of the images
-    it has learned from, which its successor's gate set is held against.
+    Not `crowned`, it stays challenger. Refused if the champion is not the one any more that the gate compared with.
+    `trained_on` are the ids of the images it has learned from, which its successor's gate set is held against.
     """
     run_id = track_run(store, name, run)
     evidence = {"run": run.name, "test_set": verdict.test_digest}

@@ -1,4 +1,4 @@
-"""`plumbline loop step | show | simulate`: monitor, decide, train, and leave the last word to a person unless told not to."""
+"""`plumbline loop step | show | simulate`: monitor, decide, train; a person has the last word unless told not to."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`plumbline status`: how a line stands, gathered from ledger, runs, monitor, loop and schedules, as one offline page."""
+"""`plumbline status`: how a line stands, from ledger, runs, monitor, loop and schedules, as one offline page."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Everything the loop knows, as events in order of time: the monitor's records, the ledger's champions, its own journal."""
+"""All that the loop knows, as events in order of time: the monitor's records, the ledger's champions, its journal."""
 
 from __future__ import annotations
 
