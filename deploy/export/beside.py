@@ -7,18 +7,19 @@ where it is asked for by name.
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from deploy.edge.engines.base import Engine
 from deploy.edge.engines.registry import open_engine
+from deploy.edge.errors import PlumblineError
 from deploy.edge.spec import FP32, Plan
 from deploy.export.candidates import Candidate
 from deploy.export.certificate import INT8_CPU
 from deploy.export.planned import Planned
-from deploy.export.speed import Speed, Times, Way, best_ways, ratio, ways_of
+from deploy.export.speed import Speed, Times, Way, best_ways, ratio
 
 if TYPE_CHECKING:
     from deploy.export.judge import Judge
@@ -47,42 +48,54 @@ def is_here() -> bool:
     return importlib.util.find_spec(ENGINE) is not None
 
 
-def judged_beside(judge: Judge, found: Sequence[Candidate]) -> tuple[list[Candidate], str]:
-    """`found` with the larger change of a probability of both runtimes, and why OpenVINO must not run INT8, if so.
+@dataclass(frozen=True)
+class Fit:
+    """The precisions that OpenVINO may run, and why one is missing; both empty where it is not installed."""
+
+    variants: tuple[str, ...] = ()
+    reason: str = ""
+
+
+def judged_beside(judge: Judge, found: Sequence[Candidate]) -> tuple[list[Candidate], Fit]:
+    """`found` with the larger change of a probability of both runtimes, and what OpenVINO may run.
 
     A golden image that one of the two answers differently by more than its tolerance would call the bundle tampered.
+    A graph that OpenVINO does not take is no fault of the graph.
     """
-    judged: list[Candidate] = []
-    reason = ""
-    for one in found:
-        if one.name != INT8_CPU or one.file is None or one.faults or not is_here():
-            judged.append(one)
-            continue
-        second = judge.judged(one, ENGINE)
-        if second.faults:
-            reason = "; ".join(second.faults)
-            judged.append(one)
-        else:
-            judged.append(one.with_faults((), max(one.max_delta, second.max_delta)))
-    return judged, reason
+    if not is_here():
+        return list(found), Fit()
+    try:
+        open_engine(ENGINE, judge.subject.fp32)
+    except PlumblineError as error:
+        return list(found), Fit(reason=str(error))
+    judged, fit, reason = list(found), [FP32], ""
+    for k, one in enumerate(judged):
+        if one.name == INT8_CPU and one.file is not None and not one.faults:
+            second = _second(judge, one)
+            if second.faults:
+                reason = "; ".join(second.faults)
+                continue
+            fit.append(one.name)
+            judged[k] = one.with_faults((), max(one.max_delta, second.max_delta))
+    return judged, Fit(tuple(fit), reason)
 
 
-def ways_beside(variants: Collection[str], refused: str) -> tuple[Way, ...]:
-    """OpenVINO's ways with those of `variants` that are meant for it, INT8 unless it was `refused`."""
-    fit = [FP32] if refused else [name for name in (FP32, INT8_CPU) if name in variants]
-    return ways_of(fit, engine=ENGINE) if is_here() else ()
+def _second(judge: Judge, one: Candidate) -> Candidate:
+    try:
+        return judge.judged(one, ENGINE)
+    except PlumblineError as error:
+        return one.with_faults((str(error),), one.max_delta)
 
 
-def beside(times: Mapping[Way, Times], base: Speed, min_speedup: float, refused: str) -> Beside:
+def beside(times: Mapping[Way, Times], base: Speed, min_speedup: float, fit: Fit) -> Beside:
     """The plan for OpenVINO; INT8 must beat FP32 on ONNX Runtime, which is what would run otherwise."""
     best = best_ways(times, ENGINE)
+    refused = f"OpenVINO does not run it: {fit.reason}" if fit.reason else ""
     if FP32 not in best:
-        return Beside()
+        return Beside(None, refused)
     plain = Plan(FP32, best[FP32].way.threads)
-    if refused:
-        return Beside(plain, f"OpenVINO must not run it: {refused}")
     if INT8_CPU not in best:
-        return Beside(plain)
+        return Beside(plain, refused)
     speed = best[INT8_CPU]
     gain = ratio(times[base.way], times[speed.way])
     words = f"OpenVINO runs it at {gain.value:.2f}x ({speed.median_ms:.2f} ms, {speed.way.words})"

@@ -19,7 +19,7 @@ import onnxruntime
 from deploy.edge.files import sha256_file
 from deploy.edge.spec import FP32, Plan
 from deploy.export.beside import ENGINE as OPENVINO
-from deploy.export.beside import Beside, beside, judged_beside, ways_beside
+from deploy.export.beside import Beside, Fit, beside, judged_beside
 from deploy.export.candidates import Candidate, Sources
 from deploy.export.certificate import FP16, INT8_CPU, INT8_TENSORRT
 from deploy.export.golden import TOLERANCE
@@ -65,16 +65,16 @@ def plan_precision(
     judge = Judge(subject, val, reference, config, max_megapixels, trained)
     sources = Sources(subject.fp32, calibration, folder)
     found = [judge.examine(name, sources) for name in config.precisions]
-    found, unfit = judged_beside(judge, found)
+    found, fit = judged_beside(judge, found)
     fine = {one.name: one.file for one in found if one.file and not one.faults}
     files = {FP32: subject.fp32, **{name: fine[name] for name in HERE if name in fine}}
     times = time_ways(
         files,
         calibration.images[:TIMED_IMAGES],
-        (*ways_of(list(files)), *ways_beside(files, unfit)),
+        (*ways_of(list(files)), *ways_of(fit.variants, engine=OPENVINO)),
         max_seconds=config.max_seconds,
     )
-    return _choose(subject, found, times, config, calibration, unfit)
+    return _choose(subject, found, times, config, calibration, fit)
 
 
 def _choose(
@@ -83,11 +83,11 @@ def _choose(
     times: Mapping[Way, Times],
     config: ExportConfig,
     calibration: Calibration,
-    unfit: str,
+    fit: Fit,
 ) -> Planned:
     best = best_ways(times)
     base = best[FP32]
-    second = beside(times, base, config.min_speedup, unfit)
+    second = beside(times, base, config.min_speedup, fit)
     gains = {
         name: ratio(times[base.way], times[one.way]) for name, one in best.items() if name != FP32
     }

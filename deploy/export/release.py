@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import platform
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from torch import nn
 
 from deploy.edge.certification import SET
+from deploy.edge.engines.base import Engine
 from deploy.edge.engines.registry import open_engine
 from deploy.edge.files import sha256_bytes, sha256_file, write_bytes
 from deploy.edge.spec import FP32
@@ -20,7 +23,7 @@ from deploy.export.certificate import Certificate, certify
 from deploy.export.certification_set import set_bytes, set_file
 from deploy.export.golden import choose_golden
 from deploy.export.onnx_graph import export_onnx
-from deploy.export.planned import Planned, Precision
+from deploy.export.planned import Planned
 from deploy.export.precision_rows import judge_precisions
 from deploy.export.torch_engine import TorchEngine
 from inspection.data.index import ImageIndex
@@ -55,24 +58,15 @@ def export_bundle(
     """Export `graph`, certify it over the whole test split, shelve the bundle; ParityError if decisions change.
 
     `index` holds the splits: test is certified, val becomes the drift reference, golden images come from both.
-    `planned` brings the FP32 file and its other precisions; one that the test set refuses stays behind, UserError
-    where a file is gone or was changed since it was judged.
+    `planned` brings the FP32 file and its other precisions (UserError if one is gone or was changed since it was
+    judged); what the test set refuses stays behind.
     """
-    if planned:
-        planned.check_files()
-    provenance = {
-        **spec.hashes,
-        "index_digest": index.digest(),
-        "test_digest": spec.test_digest,
-        "tools": tool_versions(),
-    }
+    provenance = _provenance(spec, index)
     sizes, test = spec.preprocessing, _rows(index, "test")
     with tempfile.TemporaryDirectory(prefix="plumbline-") as scratch:
         onnx = planned.fp32 if planned else export_onnx(graph, sizes, Path(scratch) / "model.onnx")
-        files = {FP32: onnx, **({p.name: _file(p) for p in planned.travelling} if planned else {})}
-        engines = {name: open_engine("onnxruntime", file) for name, file in files.items()}
-        if planned:
-            engines |= engines_beside(planned, files)
+        files = {FP32: onnx, **(_travelling(planned) if planned else {})}
+        engines = _engines(files, planned)
         answers = answer(
             test, sizes, {"torch": TorchEngine(graph), **engines}, max_megapixels=max_megapixels
         )
@@ -111,11 +105,27 @@ def export_bundle(
     return Release(folder, folder.name, certificate, evaluation)
 
 
-def _file(one: Precision) -> Path:
-    """Of a precision that travels."""
-    if one.file is None:
-        raise ValueError(f"{one.name} was not made")
-    return one.file
+def _provenance(spec: BundleSpec, index: ImageIndex) -> dict[str, Any]:
+    return {
+        **spec.hashes,
+        "index_digest": index.digest(),
+        "test_digest": spec.test_digest,
+        "tools": tool_versions(),
+    }
+
+
+def _travelling(planned: Planned) -> dict[str, Path]:
+    """The files beside FP32, once all are known to be those that were judged."""
+    planned.check_files()
+    return {one.name: one.file for one in planned.travelling if one.file is not None}
+
+
+def _engines(files: Mapping[str, Path], planned: Planned | None) -> dict[str, Engine]:
+    """ONNX Runtime with each file by its name, and what runs beside it."""
+    engines: dict[str, Engine] = {
+        name: open_engine("onnxruntime", file) for name, file in files.items()
+    }
+    return engines | (engines_beside(planned, files) if planned else {})
 
 
 def tool_versions() -> dict[str, str]:

@@ -24,6 +24,8 @@ from deploy.edge.spec import Manifest, Plan
 from tests.edge_bundles import write_bundle
 from tests.unit.edge_cli_material import Captured
 
+# The planted fault must not reach anybody: whatever would be sent goes to a port where nobody listens.
+NOWHERE = dict.fromkeys(("http_proxy", "https_proxy", "HTTPS_PROXY"), "http://127.0.0.1:9")
 WATCHED = """
 import sys, time
 tries = []
@@ -39,7 +41,7 @@ def watched(opening: str, home: Path) -> tuple[str, list[str]]:
     home.mkdir()
     done = subprocess.run(
         [sys.executable, "-c", WATCHED.format(opening=opening)],
-        env={**os.environ, "HOME": str(home), "CI": ""},
+        env={**os.environ, **NOWHERE, "HOME": str(home), "CI": ""},
         cwd=Path(__file__).parents[2],
         capture_output=True,
         text=True,

@@ -13,11 +13,12 @@ import torch
 
 from deploy.edge.bundle import open_bundle
 from deploy.edge.engines.registry import open_engine
+from deploy.edge.errors import BundleError, PlumblineError
 from deploy.edge.inspector import Inspector
 from deploy.edge.spec import Decision, Plan
 from deploy.export import beside as subject_module
 from deploy.export import planner, release
-from deploy.export.beside import Beside, beside, judged_beside, ways_beside
+from deploy.export.beside import Beside, Fit, beside, judged_beside
 from deploy.export.candidates import Candidate
 from deploy.export.judge import Judge, Subject
 from deploy.export.onnx_graph import export_onnx
@@ -27,6 +28,7 @@ from deploy.export.speed import Speed, Times, Way, best_ways
 from inspection.config import ExportConfig
 from inspection.data.index import ImageIndex
 from inspection.store import Store
+from tests.edge_bundles import graph
 from tests.unit.colour_material import CLASSES, SIZE, painted, spec
 from tests.unit.conv_material import ConvColours
 
@@ -45,23 +47,18 @@ def base_of(times: Mapping[Way, Times]) -> Speed:
 
 
 @pytest.mark.parametrize(
-    ("int8_ms", "refused", "plan", "says"),
+    ("int8_ms", "reason", "plan", "says"),
     [
         (2.0, "", Plan("int8_cpu", 1), "OpenVINO runs it at 2.00x (3.00 ms, 1 thread): --engine"),
         (4.5, "", Plan("fp32", 2), "OpenVINO runs it at 0.89x (6.75 ms, 1 thread)"),
-        (
-            3.9,
-            "",
-            Plan("fp32", 2),
-            "OpenVINO runs it at 1.03x",
-        ),  # inside the noise that was declared
-        (2.0, "recall falls", Plan("fp32", 2), "OpenVINO must not run it: recall falls"),
+        (3.9, "", Plan("fp32", 2), "OpenVINO runs it at 1.03x"),  # less than was asked for
+        (None, "recall falls", Plan("fp32", 2), "OpenVINO does not run it: recall falls"),
         (None, "", Plan("fp32", 2), ""),
     ],
 )
-def test_the_plan_for_openvino(int8_ms: float | None, refused: str, plan: Plan, says: str) -> None:
+def test_the_plan_for_openvino(int8_ms: float | None, reason: str, plan: Plan, says: str) -> None:
     times = times_of(int8_ms)
-    found = beside(times, base_of(times), 1.05, refused)
+    found = beside(times, base_of(times), 1.05, Fit(("fp32",), reason))
     assert found.plan == plan
     assert found.words.startswith(says)
     assert found.carries("int8_cpu") == (plan.variant == "int8_cpu")
@@ -69,41 +66,71 @@ def test_the_plan_for_openvino(int8_ms: float | None, refused: str, plan: Plan, 
     assert found.of("fp16") == ""
 
 
-def test_where_it_is_not_installed_nothing_changes(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_it_was_not_timed_there_is_no_plan() -> None:
     times = {BASE: np.ones(30)}
-    assert beside(times, base_of(times), 1.05, "") == Beside()
-    assert len(ways_beside(["fp32", "fp16", "int8_cpu"], "")) % 2 == 0
-    assert {way.variant for way in ways_beside(["fp32", "fp16", "int8_cpu"], "")} == {
-        "fp32",
-        "int8_cpu",
-    }
-    assert {way.variant for way in ways_beside(["fp32", "int8_cpu"], "refused")} == {"fp32"}
-    monkeypatch.setattr(subject_module, "is_here", lambda: False)
-    assert ways_beside(["fp32", "int8_cpu"], "") == ()
+    assert beside(times, base_of(times), 1.05, Fit()) == Beside()
+    refused = beside(times, base_of(times), 1.05, Fit(reason="no such operator"))
+    assert refused == Beside(None, "OpenVINO does not run it: no such operator")
 
 
 @dataclasses.dataclass
 class Strict:
     """A judge that answers as told when OpenVINO is asked."""
 
-    faults: tuple[str, ...]
-    max_delta: float
+    subject: Subject
+    faults: tuple[str, ...] = ()
+    max_delta: float = 0.0
+    error: PlumblineError | None = None
 
     def judged(self, candidate: Candidate, engine: str) -> Candidate:
         assert engine == "openvino"
+        if self.error:
+            raise self.error
         return candidate.with_faults(self.faults, self.max_delta)
 
 
-def test_the_larger_change_of_both_runtimes_sets_the_tolerance() -> None:
-    half = Candidate("fp16", Path("h"), (), 0.5, {})
-    int8 = Candidate("int8_cpu", Path("f"), (), 0.01, {})
-    found, reason = judged_beside(cast(Judge, Strict((), 0.07)), [half, int8])
+HALF = Candidate("fp16", Path("h"), (), 0.5, {})
+ROUNDED = Candidate("int8_cpu", Path("f"), (), 0.01, {})
+
+
+@pytest.fixture
+def fp32(tmp_path: Path) -> Subject:
+    (tmp_path / "fp32.onnx").write_bytes(graph().SerializeToString())
+    return Subject(tmp_path / "fp32.onnx", CLASSES, SIZE, Decision())
+
+
+def asked(judge: Strict, *found: Candidate) -> tuple[list[Candidate], Fit]:
+    return judged_beside(cast(Judge, judge), found)
+
+
+def test_the_larger_change_of_both_runtimes_sets_the_tolerance(fp32: Subject) -> None:
+    found, fit = asked(Strict(fp32, max_delta=0.07), HALF, ROUNDED)
     assert [one.max_delta for one in found] == [0.5, 0.07]
-    assert reason == ""
-    found, reason = judged_beside(cast(Judge, Strict(("2 flips",), 0.9)), [half, int8])
-    assert (found, reason) == ([half, int8], "2 flips")
-    broken = int8.with_faults(("slow",), 0.3)
-    assert judged_beside(cast(Judge, Strict((), 0.9)), [broken]) == ([broken], "")
+    assert fit == Fit(("fp32", "int8_cpu"))
+
+
+def test_what_openvino_spoils_or_refuses_it_does_not_run(fp32: Subject) -> None:
+    spoilt = Strict(fp32, ("2 flips",), 0.9)
+    assert asked(spoilt, HALF, ROUNDED) == ([HALF, ROUNDED], Fit(("fp32",), "2 flips"))
+    refusing = Strict(fp32, error=BundleError("no such operator"))
+    assert asked(refusing, ROUNDED) == ([ROUNDED], Fit(("fp32",), "no such operator"))
+    broken = ROUNDED.with_faults(("slow",), 0.3)
+    assert asked(Strict(fp32), broken) == ([broken], Fit(("fp32",)))
+
+
+def test_a_graph_that_openvino_does_not_take_is_exported_all_the_same(fp32: Subject) -> None:
+    fp32.fp32.write_bytes(b"no graph")
+    found, fit = asked(Strict(fp32), ROUNDED)
+    assert found == [ROUNDED]
+    assert fit.variants == ()
+    assert "refuses" in fit.reason
+
+
+def test_where_it_is_not_installed_nothing_changes(
+    fp32: Subject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(subject_module, "is_here", lambda: False)
+    assert asked(Strict(fp32), HALF, ROUNDED) == ([HALF, ROUNDED], Fit())
 
 
 @pytest.fixture
