@@ -12,7 +12,7 @@ import numpy as np
 
 from deploy.edge.bundle import Bundle, load_golden, open_bundle
 from deploy.edge.preprocess import preprocess
-from deploy.edge.shelf import install
+from deploy.edge.shelf import install, is_sound
 from deploy.registry.aliases import CHAMPION, DIGEST, Hand, stand
 from deploy.registry.ledger import Holder
 from deploy.registry.moving import enlist
@@ -116,12 +116,14 @@ def tags_of(store: Store, name: str, version: int) -> dict[str, str]:
 
 
 def bundle_of(store: Store, name: str, version: int) -> Path:
-    """A version's bundle, copied out of MLflow onto `store.bundles` and verified."""
+    """A version's bundle, verified: what stands on `store.bundles`, else copied there out of MLflow."""
     import tempfile
 
     import mlflow
 
     digest = tags_of(store, name, version).get(DIGEST, "")
+    if digest and is_sound(store.bundles / digest):
+        return store.bundles / digest
     with tempfile.TemporaryDirectory(prefix="plumbline-") as scratch:
         # Into a folder of our own: without one, MLflow hands out the registry's own files.
         address = f"models:/{name}/{version}"
