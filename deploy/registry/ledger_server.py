@@ -34,6 +34,11 @@ def ledger_name(name: str) -> str:
     return f"{name}.ledger"
 
 
+def is_ledger(name: str) -> bool:
+    """Whether a registered model is one."""
+    return name.endswith(".ledger")
+
+
 def copy_path(store: Store, name: str) -> Path:
     """Where this machine's copy lies; of another server it is another copy."""
     uri = os.environ.get(URI_SETTING)

@@ -15,6 +15,7 @@ from deploy.edge.preprocess import preprocess
 from deploy.edge.shelf import install, is_sound
 from deploy.registry.aliases import CHAMPION, DIGEST, Hand, stand
 from deploy.registry.ledger import Holder
+from deploy.registry.ledger_server import is_ledger
 from deploy.registry.moving import enlist
 from deploy.registry.tracking import RegistryError, locked, nothing_yet, open_tracking, quiet
 from inspection.errors import UserError
@@ -94,8 +95,9 @@ def check_model(store: Store, name: str) -> None:
     """A sentence if there is no model `name`, with the names there are."""
     client = None if nothing_yet(store) else open_tracking(store)
     if client is None or not _models_named(client, name):
-        known = {row.name for row in list_versions(store)}
-        there = f"there are {', '.join(sorted(known))}" if known else "nothing is registered yet"
+        models = client.search_registered_models(max_results=1000) if client else []
+        known = sorted(model.name for model in models if not is_ledger(model.name))
+        there = f"there are {', '.join(known)}" if known else "nothing is registered yet"
         raise UserError(f"no model '{name}' in the registry: {there}; see 'plumbline models'")
 
 
