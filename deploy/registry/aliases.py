@@ -110,12 +110,19 @@ def stand(store: Store, name: str) -> Standing:
     """How model `name` stands; finishes a move that was killed between its ledger entry and its aliases."""
     client = open_tracking(store)
     ledger = read_ledger(client, store, name)
-    found = _found(client, name)
-    head = ledger.head
-    if head and not head.applied and _is_half_done(head, found):
-        ledger = _settle(client, store, name, ledger)
+    while True:
         found = _found(client, name)
-    return Standing(name, ledger, found)
+        head = ledger.head
+        if head and not head.applied and _is_half_done(head, found):
+            ledger = _settle(client, store, name, ledger)
+            found = _found(client, name)
+        standing = Standing(name, ledger, found)
+        if not standing.strays:
+            return standing
+        # Somebody may have moved on between the two looks: then it is no stray.
+        ledger = read_ledger(client, store, name)
+        if ledger.head == standing.ledger.head:
+            return standing
 
 
 def swap(store: Store, standing: Standing, after: Aliases, hand: Hand, kind: Kind) -> Link | None:

@@ -118,6 +118,23 @@ def test_move__one_that_slept_does_not_leave_its_alias_over_a_later_one(
     assert site.standing().strays == {}
 
 
+def test_stand__a_move_between_its_two_looks_is_no_stray(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = site.enlisted(2)
+    crown(site, first)
+    whole = aliases._found
+
+    def meanwhile(client: object, name: str) -> dict[str, int]:
+        monkeypatch.setattr(aliases, "_found", whole)
+        crown(site, second)
+        return whole(client, name)
+
+    monkeypatch.setattr(aliases, "_found", meanwhile)
+    standing = site.standing()
+    assert (standing.strays, standing.version("champion")) == ({}, second.version)
+
+
 def test_move__an_alias_that_a_plain_client_moved_is_refused_until_somebody_decides(
     site: Site,
 ) -> None:
