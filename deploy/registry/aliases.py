@@ -33,6 +33,8 @@ CHAMPION, CHALLENGER, SHADOW, PREVIOUS = "champion", "challenger", "shadow", "pr
 ALIASES = (CHAMPION, CHALLENGER, SHADOW, PREVIOUS)
 DIGEST = "digest"
 """The tag of a version that names the bundle in it."""
+MOST_COLLISIONS = 20
+"""Others at the same moment that a mover lets pass before it believes that the server is at fault."""
 MOST_WORDS = 2000
 """Characters of a reason."""
 
@@ -165,16 +167,24 @@ def _settle(client: MlflowClient, store: Store, name: str, ledger: Ledger) -> Le
 
     Looked at once more after setting: a slower mover would otherwise leave its own over a later one's.
     """
-    while True:
-        head = ledger.head
-        if head is None:
-            return ledger
-        _set(client, name, head.entry.after)
-        ledger = read_ledger(client, store, name)
-        if ledger.head and ledger.head.hash == head.hash:
-            if not ledger.head.applied:
-                mark_applied(client, name, head)
-            return ledger
+    from mlflow.exceptions import MlflowException
+
+    collisions = 0
+    while head := ledger.head:
+        try:
+            _set(client, name, head.entry.after)
+            ledger = read_ledger(client, store, name)
+            if ledger.head and ledger.head.hash == head.hash:
+                if not ledger.head.applied:
+                    mark_applied(client, name, head)
+                return ledger
+        except MlflowException as error:
+            # Two who set the same alias or tag for the first time: MLflow looks, then inserts, and one of them fails.
+            collisions += 1
+            if error.error_code != "BAD_REQUEST" or collisions > MOST_COLLISIONS:
+                raise
+            ledger = read_ledger(client, store, name)
+    return ledger
 
 
 def _set(client: MlflowClient, name: str, after: Aliases) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from mlflow.exceptions import BAD_REQUEST, MlflowException
 
 from deploy.registry import aliases
 from deploy.registry.aliases import Hand, stand, swap
@@ -116,6 +117,30 @@ def test_move__one_that_slept_does_not_leave_its_alias_over_a_later_one(
     crown(site, second)
     assert site.aliases["champion"] == third.version
     assert site.standing().strays == {}
+
+
+@pytest.mark.parametrize("call", ["set_registered_model_alias", "set_model_version_tag"])
+def test_move__two_who_set_the_same_at_once_do_not_fail(
+    site: Site, call: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """MLflow looks for the row, then inserts it: of two at once, PostgreSQL stops one."""
+    (first,) = site.enlisted(1)
+    client, times = type(site.client), [2]
+    whole = getattr(client, call)
+
+    def collides(self: object, *arguments: object) -> None:
+        if not times[0]:
+            return whole(self, *arguments)
+        times[0] -= 1
+        raise MlflowException("duplicate key value", BAD_REQUEST)
+
+    monkeypatch.setattr(client, call, collides)
+    crown(site, first)
+    assert (site.aliases, site.standing().strays) == ({"challenger": 1, "champion": 1}, {})
+    assert site.standing().ledger.head.applied
+    times[0] = 1000
+    with pytest.raises(MlflowException, match="duplicate key"):
+        crown(site, site.versions(1)[0])
 
 
 def test_stand__a_move_between_its_two_looks_is_no_stray(
