@@ -15,13 +15,14 @@ from deploy.edge.bundle import open_bundle
 from deploy.registry.aliases import DIGEST, Hand, stand
 from deploy.registry.ledger import Holder
 from deploy.registry.models import mark_judged, register_bundle
-from deploy.registry.moving import enlist
+from deploy.registry.moving import enlist, move, ready
 from deploy.registry.tracking import URI_SETTING, TrackedRun, open_tracking, track_run
 from inspection.store import Store
 from tests.edge_bundles import write_bundle
 from tests.registry_server import MISSING, postgres_programs, registry_server
 
 KINDS = ("sqlite", pytest.param("postgresql", marks=pytest.mark.slow))
+WHY = Hand("it is better", who="ann@line")
 _NUMBERS = itertools.count(1)
 
 
@@ -75,6 +76,14 @@ class Site:
     def standing(self):  # type: ignore[no-untyped-def]
         """What the first home says."""
         return stand(self.store, self.name)
+
+
+def crown(at: Site, holder: Holder, hand: Hand = WHY, seen: object = None) -> int | None:
+    """The champion's alias alone, unchecked; the entry's number."""
+    before = seen or ready(at.store, at.name, hand)
+    wanted = lambda now: {**now, "champion": holder}  # noqa: E731
+    link = move(at.store, before, "champion", wanted, hand, "promote")[1]
+    return link.number if link else None
 
 
 @pytest.fixture(scope="session")

@@ -52,7 +52,7 @@ def put_up(finished: Path, shelf: Path) -> Path:
         finished = finished.rename(finished.parent / target.name)
     signatures = open_bundle(finished).signatures
     _sync(finished)
-    if _is_sound(target):
+    if is_sound(target):
         _add(target, signatures, finished.parent)
     else:
         shutil.rmtree(target, ignore_errors=True)
@@ -92,7 +92,8 @@ def _add(folder: Path, signatures: Sequence[Signature], bench: Path) -> None:
     sync_folder(folder)
 
 
-def _is_sound(folder: Path) -> bool:
+def is_sound(folder: Path) -> bool:
+    """Whether the bundle that `folder` is named after lies in it, every byte."""
     try:
         return open_bundle(folder).manifest.digest == folder.name
     except (BundleError, OSError):

@@ -33,6 +33,8 @@ CHAMPION, CHALLENGER, SHADOW, PREVIOUS = "champion", "challenger", "shadow", "pr
 ALIASES = (CHAMPION, CHALLENGER, SHADOW, PREVIOUS)
 DIGEST = "digest"
 """The tag of a version that names the bundle in it."""
+MOST_COLLISIONS = 20
+"""Others at the same moment that a mover lets pass before it believes that the server is at fault."""
 MOST_WORDS = 2000
 """Characters of a reason."""
 
@@ -110,12 +112,19 @@ def stand(store: Store, name: str) -> Standing:
     """How model `name` stands; finishes a move that was killed between its ledger entry and its aliases."""
     client = open_tracking(store)
     ledger = read_ledger(client, store, name)
-    found = _found(client, name)
-    head = ledger.head
-    if head and not head.applied and _is_half_done(head, found):
-        ledger = _settle(client, store, name, ledger)
+    while True:
         found = _found(client, name)
-    return Standing(name, ledger, found)
+        head = ledger.head
+        if head and not head.applied and _is_half_done(head, found):
+            ledger = _settle(client, store, name, ledger)
+            found = _found(client, name)
+        standing = Standing(name, ledger, found)
+        if not standing.strays:
+            return standing
+        # Somebody may have moved on between the two looks: then it is no stray.
+        ledger = read_ledger(client, store, name)
+        if ledger.head == standing.ledger.head:
+            return standing
 
 
 def swap(store: Store, standing: Standing, after: Aliases, hand: Hand, kind: Kind) -> Link | None:
@@ -158,16 +167,24 @@ def _settle(client: MlflowClient, store: Store, name: str, ledger: Ledger) -> Le
 
     Looked at once more after setting: a slower mover would otherwise leave its own over a later one's.
     """
-    while True:
-        head = ledger.head
-        if head is None:
-            return ledger
-        _set(client, name, head.entry.after)
-        ledger = read_ledger(client, store, name)
-        if ledger.head and ledger.head.hash == head.hash:
-            if not ledger.head.applied:
-                mark_applied(client, name, head)
-            return ledger
+    from mlflow.exceptions import MlflowException
+
+    collisions = 0
+    while head := ledger.head:
+        try:
+            _set(client, name, head.entry.after)
+            ledger = read_ledger(client, store, name)
+            if ledger.head and ledger.head.hash == head.hash:
+                if not ledger.head.applied:
+                    mark_applied(client, name, head)
+                return ledger
+        except MlflowException as error:
+            # Two who set the same alias or tag for the first time: MLflow looks, then inserts, and one of them fails.
+            collisions += 1
+            if error.error_code != "BAD_REQUEST" or collisions > MOST_COLLISIONS:
+                raise
+            ledger = read_ledger(client, store, name)
+    return ledger
 
 
 def _set(client: MlflowClient, name: str, after: Aliases) -> None:

@@ -34,6 +34,11 @@ def ledger_name(name: str) -> str:
     return f"{name}.ledger"
 
 
+def is_ledger(name: str) -> bool:
+    """Whether a registered model is one."""
+    return name.endswith(".ledger")
+
+
 def copy_path(store: Store, name: str) -> Path:
     """Where this machine's copy lies; of another server it is another copy."""
     uri = os.environ.get(URI_SETTING)
@@ -53,10 +58,11 @@ def append(
     client: MlflowClient, store: Store, name: str, entry: Entry
 ) -> tuple[Link | None, Ledger]:
     """Write `entry` down; gives its link if it counts, None if another was first, and the ledger after it."""
-    _make(client, name)
     tags = {ENTRY: entry.text, HASH: hashlib.sha256(entry.text.encode()).hexdigest()}
     what = f"{moved(entry)}. By {entry.who}: {entry.reason}"[:4000]
-    made = client.create_model_version(ledger_name(name), SOURCE, tags=tags, description=what)
+    if entry.sequence == 1:
+        _make(client, name)
+    number = _write(client, name, tags, what)
     ends = time.monotonic() + PATIENCE
     while True:
         ledger = read_ledger(client, store, name)
@@ -66,7 +72,7 @@ def append(
             return (mine[0] if mine else None), ledger
         if time.monotonic() > ends:
             raise RegistryError(
-                f"entry {made.version} of the ledger of '{name}' was written but the server does not show it; "
+                f"entry {number} of the ledger of '{name}' was written but the server does not show it; "
                 f"look with: plumbline history {name}"
             )
         time.sleep(0.1)
@@ -77,12 +83,20 @@ def write_again(client: MlflowClient, store: Store, name: str) -> None:
     _make(client, name)
     for row in read_copy(copy_path(store, name)):
         tags = {ENTRY: row.text, HASH: row.hash, APPLIED: "true"}
-        client.create_model_version(ledger_name(name), SOURCE, tags=tags)
+        _write(client, name, tags, "written again")
 
 
 def mark_applied(client: MlflowClient, name: str, link: Link) -> None:
     """Note on the server that an entry's aliases were set."""
     client.set_model_version_tag(ledger_name(name), str(link.number), APPLIED, "true")
+
+
+def _write(client: MlflowClient, name: str, tags: Mapping[str, str], what: str) -> int:
+    """The number that the server gave it; nothing is copied that one would have to wait for."""
+    made = client.create_model_version(
+        ledger_name(name), SOURCE, tags=dict(tags), description=what, await_creation_for=0
+    )
+    return int(made.version)
 
 
 def _make(client: MlflowClient, name: str) -> None:

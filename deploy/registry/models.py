@@ -12,9 +12,10 @@ import numpy as np
 
 from deploy.edge.bundle import Bundle, load_golden, open_bundle
 from deploy.edge.preprocess import preprocess
-from deploy.edge.shelf import install
+from deploy.edge.shelf import install, is_sound
 from deploy.registry.aliases import CHAMPION, DIGEST, Hand, stand
 from deploy.registry.ledger import Holder
+from deploy.registry.ledger_server import is_ledger
 from deploy.registry.moving import enlist
 from deploy.registry.tracking import RegistryError, locked, nothing_yet, open_tracking, quiet
 from inspection.errors import UserError
@@ -94,8 +95,9 @@ def check_model(store: Store, name: str) -> None:
     """A sentence if there is no model `name`, with the names there are."""
     client = None if nothing_yet(store) else open_tracking(store)
     if client is None or not _models_named(client, name):
-        known = {row.name for row in list_versions(store)}
-        there = f"there are {', '.join(sorted(known))}" if known else "nothing is registered yet"
+        models = client.search_registered_models(max_results=1000) if client else []
+        known = sorted(model.name for model in models if not is_ledger(model.name))
+        there = f"there are {', '.join(known)}" if known else "nothing is registered yet"
         raise UserError(f"no model '{name}' in the registry: {there}; see 'plumbline models'")
 
 
@@ -116,12 +118,14 @@ def tags_of(store: Store, name: str, version: int) -> dict[str, str]:
 
 
 def bundle_of(store: Store, name: str, version: int) -> Path:
-    """A version's bundle, copied out of MLflow onto `store.bundles` and verified."""
+    """A version's bundle, verified: what stands on `store.bundles`, else copied there out of MLflow."""
     import tempfile
 
     import mlflow
 
     digest = tags_of(store, name, version).get(DIGEST, "")
+    if digest and is_sound(store.bundles / digest):
+        return store.bundles / digest
     with tempfile.TemporaryDirectory(prefix="plumbline-") as scratch:
         # Into a folder of our own: without one, MLflow hands out the registry's own files.
         address = f"models:/{name}/{version}"

@@ -27,6 +27,7 @@ ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "DO_NOT_TRACK": "true",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
 }
 URI_SETTING = "PLUMBLINE_TRACKING_URI"
 REMOTE = ("http://", "https://")
@@ -102,8 +103,8 @@ def speaking(store: Store) -> Iterator[None]:
         if not is_remote(store):
             raise
         raise UserError(
-            f"{URI_SETTING}: '{_without_password(tracking_uri(store))}' does not do what it was asked ({_said(error)}); "
-            "mend the server or the setting, then run this again: a move half done is finished then"
+            f"{URI_SETTING}: '{_without_password(tracking_uri(store))}' does not do what it was asked "
+            f"({_said(error)}); mend the server or the setting, then run this again: a move half done is finished then"
         ) from error
 
 
@@ -122,8 +123,8 @@ def _greet(uri: str, client: MlflowClient) -> None:
         client.search_registered_models(max_results=1)
     except MlflowException as error:
         raise UserError(
-            f"{URI_SETTING}: no MLflow server to work with at '{_without_password(uri)}' ({_said(error)}): start it, or "
-            "mend the setting; nothing was changed"
+            f"{URI_SETTING}: no MLflow server to work with at '{_without_password(uri)}' "
+            f"({_said(error)}): start it, or mend the setting; nothing was changed"
         ) from error
     finally:
         for name in FIRST_CALL:

@@ -10,7 +10,9 @@ SHOWN = ("macro_f1", "accuracy")
 
 def list_models(settings: Settings) -> Answer:
     """Every registered version, newest first."""
+    from deploy.registry.aliases import stand
     from deploy.registry.models import ModelVersion, list_versions
+    from deploy.registry.tracking import speaking
 
     def row(version: ModelVersion) -> tuple[str, ...]:
         figures = (
@@ -25,7 +27,10 @@ def list_models(settings: Settings) -> Answer:
             version.created,
         )
 
-    versions = list_versions(settings.store)
+    with speaking(settings.store):
+        versions = list_versions(settings.store)
+        names = sorted({version.name for version in versions})
+        strays = [s for name in names for s in stand(settings.store, name).stray_sentences]
     if not versions:
         return Answer(
             {"models": []},
@@ -33,10 +38,11 @@ def list_models(settings: Settings) -> Answer:
             next=["plumbline run configs/demo.yaml"],
         )
     return Answer(
-        document={"models": [vars(version) for version in versions]},
+        document={"models": [vars(version) for version in versions], "strays": strays},
         table=Table(
             ("model", "version", "aliases", "bundle", "test set", "registered"),
             [row(version) for version in versions],
         ),
-        next=["plumbline ui"],
+        lines=[f"Changed   {sentence}" for sentence in strays],
+        next=[*(f"plumbline history {name}" for name in names), "plumbline ui"],
     )

@@ -73,7 +73,13 @@ def check_free(port: int) -> None:
 
 
 def _mlflow(settings: Settings, port: int) -> tuple[Sequence[str], Mapping[str, str]]:
-    if not settings.store.mlflow_database.exists():
+    from deploy.registry.tracking import is_remote, nothing_yet
+
+    if is_remote(settings.store):
+        raise UserError(
+            "MLflow's pages are on its server: open PLUMBLINE_TRACKING_URI in a browser"
+        )
+    if nothing_yet(settings.store):
         raise UserError(f"nothing registered yet in {settings.store.root}: run a config first")
     command = [sys.executable, "-m", "mlflow", "server", "--host", HOST, "--port", str(port)]
     stores = ["--backend-store-uri", settings.tracking_uri, "--workers", "1"]

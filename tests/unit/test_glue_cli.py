@@ -13,7 +13,10 @@ import pytest
 
 pytestmark = pytest.mark.process
 
-COMMANDS = ("run", "monitor", "doctor", "report", "runs", "compare", "models", "log", "ui")
+COMMANDS = (
+    *("run", "monitor", "doctor", "report", "runs", "compare", "models", "log", "ui"),
+    *("promote", "rollback", "history", "who"),
+)
 HEAVY = ("torch", "zenml", "mlflow", "pandas", "numpy", "lightning", "matplotlib", "onnxruntime")
 CALL = "import sys; from pipelines.entry import main; sys.exit(main())"
 
@@ -72,6 +75,11 @@ def test_every_command_explains_itself_and_takes_json(tmp_path: Path, command: s
         (["compare", "none"], "no run 'none'"),
         (["log", "none", "out.parquet"], "none"),
         (["ui"], "nothing registered yet"),
+        (["promote", "demo", "1"], "Missing option '--reason'"),
+        (["promote", "demo", "1", "--reason", "x"], "nothing is registered yet"),
+        (["rollback", "demo", "--reason", "x"], "no model 'demo' in the registry"),
+        (["history", "demo"], "nothing is registered yet"),
+        (["who", "demo"], "nothing is registered yet"),
     ],
 )
 def test_a_users_mistake_exits_2_and_makes_nothing(
