@@ -204,6 +204,14 @@ def test_names__taken_and_unknown(book: Book) -> None:
             act("nightl")
 
 
+def test_a_damaged_file__is_a_sentence_and_stays_as_it_is(book: Book) -> None:
+    book.path.parent.mkdir(parents=True)
+    book.path.write_bytes(b"no database" * 100)
+    with pytest.raises(UserError, match=r"is damaged .*move it away"):
+        book.add(planned(), NOON)
+    assert book.path.read_bytes() == b"no database" * 100
+
+
 def test_a_full_disk__nothing_is_half_written_and_no_due_time_is_lost(
     book: Book, monkeypatch: pytest.MonkeyPatch
 ) -> None:

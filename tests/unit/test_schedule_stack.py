@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -43,3 +44,29 @@ def test_the_local_stack__says_why_it_cannot(tmp_path: Path) -> None:
     assert "plumbline schedule start" in fault
     (listed,) = line.json("schedule", "list")["schedules"]
     assert not listed["paused"]
+
+
+@pytest.mark.slow
+def test_an_orchestrator_that_says_it_keeps_clocks__is_given_the_schedule(tmp_path: Path) -> None:
+    """The local one is made to say so; it then runs at once, on a bundle that is none, which is how this ends."""
+    line = Line(tmp_path / "line", "name: tiny\ndata: {kind: synthetic}\n")
+    for folder in ("log", "bundle"):
+        (line.folder / folder).mkdir()
+    command = ["--", "monitor", "line.yaml", "log", "--bundle", "bundle"]
+    code, _, err = line.say("schedule", "add", "watch", "--cron", "5 * * * *", *command)
+    assert code == 0, err
+    script = """
+        from pipelines.cli import run_command_line
+        from pipelines.launcher.client import open_zenml
+        from pipelines.settings import settings_here
+        client = open_zenml(settings_here())
+        from zenml.orchestrators.local.local_orchestrator import LocalOrchestratorConfig
+        LocalOrchestratorConfig.is_schedulable = property(lambda _: True)
+        assert run_command_line(["schedule", "hand-over", "watch"]) == 2
+        (kept,) = client.list_schedules().items
+        print(kept.name, kept.cron_expression, kept.active)
+    """
+    code, out, err = line.say(door=textwrap.dedent(script))
+    assert code == 0, err
+    assert out.splitlines()[-1] == "watch 5 * * * * True"
+    assert "has no manifest.json" in err
