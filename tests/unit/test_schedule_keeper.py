@@ -8,6 +8,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import textwrap
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -219,6 +220,33 @@ def test_sigterm_to_a_keeper__reaches_the_command_and_the_end_is_written(
     assert statuses(made.book) == ["stopped"]
 
 
+def test_ctrl_c_to_a_call_by_hand__is_an_end_and_not_a_kill(tmp_path: Path) -> None:
+    places = places_in(tmp_path)
+    places.book.add(planned(on_kill="retry"), NOON)
+    firing = places.book.claim_by_hand("line", NOON)
+    script = """
+        import sys
+        from pathlib import Path
+        from inspection.store import Store
+        from pipelines.schedule.keeper import keep_by_hand
+        from pipelines.schedule.places import Places
+        from tests.unit.schedule_material import NOON
+        places = Places(Store(Path(sys.argv[1])))
+        command = ["/bin/sh", "-c", f"touch {sys.argv[2]}; sleep 60", "sh"]
+        keep_by_hand(places, places.book.firing(int(sys.argv[3])), command, lambda: NOON)
+    """
+    words = [str(places.store.root), str(tmp_path / "began"), str(firing.id)]
+    process = subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(script), *words],
+        cwd=Path(__file__).parents[2],
+        start_new_session=True,
+    )
+    wait_until((tmp_path / "began").exists)
+    os.killpg(process.pid, signal.SIGINT)
+    assert process.wait(timeout=60) == 0
+    assert statuses(places.book) == ["stopped"]
+
+
 def test_a_disk_that_is_full_when_the_command_ends__the_keeper_waits(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -297,11 +325,12 @@ def test_a_scheduler_killed_at_any_line__nothing_lost_nothing_double(tmp_path: P
         scheduler.round()
     """
     record, codes = tmp_path / "record", []
-    code = "import textwrap; exec(textwrap.dedent('''" + script.replace("\\", "\\\\") + "'''))"
     for hours, left in enumerate([20, 250, 400, 550, 700, 1000, 10**9], 1):
         words = [str(places.store.root), str(hours), str(left), str(record)]
         done = subprocess.run(
-            [sys.executable, "-c", code, *words], cwd=Path(__file__).parents[2], check=False
+            [sys.executable, "-c", textwrap.dedent(script), *words],
+            cwd=Path(__file__).parents[2],
+            check=False,
         )
         codes.append(done.returncode)
     assert codes.count(-signal.SIGKILL) >= 4, codes
