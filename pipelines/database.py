@@ -11,8 +11,12 @@ import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
+from inspection.errors import UserError
+
 PATIENCE_S = 30.0
 """How long one process waits for another's change; each takes milliseconds."""
+DAMAGED = ("not a database", "malformed")
+"""What SQLite says of a file that is not, or no longer, its own."""
 
 
 @contextlib.contextmanager
@@ -27,6 +31,12 @@ def opened(path: Path, layout: str) -> Iterator[sqlite3.Connection]:
         if not connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone():
             connection.executescript(f"BEGIN IMMEDIATE; {layout} COMMIT;")
         yield connection
+    except sqlite3.DatabaseError as error:
+        if not any(word in str(error) for word in DAMAGED):
+            raise
+        raise UserError(
+            f"{path}: is damaged ({error}); move it away, or put its backup back"
+        ) from error
     finally:
         connection.close()
 

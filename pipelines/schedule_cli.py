@@ -160,6 +160,14 @@ def status(
     return show_status(name, last, settings_here(), _now())
 
 
+@schedule_app.command("hand-over")
+def hand_over(context: typer.Context, name: Name, json: Json = False) -> Answer:
+    """Give a schedule of `monitor` to a ZenML stack that can schedule (Kubernetes, Airflow …)."""
+    from pipelines.commands.schedule_hand_over import hand_over as give
+
+    return give(name, context.find_root().command, settings_here(), _now())
+
+
 @schedule_app.command()
 def unit(
     systemd: Annotated[bool, typer.Option("--systemd", help="A systemd unit.")] = False,

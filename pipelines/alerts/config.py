@@ -44,9 +44,9 @@ class Webhook(Strict):
 
 
 class Alerts(Strict):
-    """`on`: the ends that are told; equal ones within `window` of the last are counted and told with the next."""
+    """`tell`: the ends that are told; equal ones within `window` of the last are counted and told with the next."""
 
-    on: tuple[Kind, ...] = ("failed", "refused", "killed")
+    tell: tuple[Kind, ...] = ("failed", "refused", "killed")
     window: Duration = "1h"
     timeout: Annotated[float, Field(gt=0, le=60)] = 10.0
     email: Email | None = None

@@ -69,7 +69,7 @@ def tell(
         if not path.exists() and path == store.root / "alerts.yaml":
             return {}
         alerts = load_alerts(path, variables)
-        held = _held(store, alerts, event, now) if event.kind in alerts.on else None
+        held = _held(store, alerts, event, now) if event.kind in alerts.tell else None
         return {} if held is None else _send(store, variables, alerts, event, held, now)
     except (*FAULTS, sqlite3.Error, PlumblineError) as error:
         print(f"warning: no alert was sent: {one_line(error)}", file=sys.stderr)

@@ -27,8 +27,8 @@ def try_channels(settings: Settings, now: datetime) -> Answer:
     sent = send_all(ways, message_of(event, 0, alerts.window, now), alerts.timeout)
     failed = [name for name, outcome in sent.items() if outcome != "sent"]
     return Answer(
-        document={"file": str(path), "sent": sent, "on": list(alerts.on)},
+        document={"file": str(path), "sent": sent, "tell": list(alerts.tell)},
         table=Table(("channel", "outcome"), list(sent.items())),
-        lines=[f"Told are  {', '.join(alerts.on)}; equal ones once in {alerts.window}"],
+        lines=[f"Told are  {', '.join(alerts.tell)}; equal ones once in {alerts.window}"],
         exit_code=Refused.exit_code if failed else 0,
     )

@@ -7,6 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from inspection.config import RunConfig
 from inspection.errors import Refused, UserError
 from pipelines.door import load_config
 from pipelines.launcher.client import open_zenml
@@ -32,25 +33,35 @@ def monitor_log(
     if not log.is_dir():
         raise UserError(f"{log}: no such folder; give what `plumbline-edge predict --log` wrote to")
     with stdout_is_stderr():
-        folder = bundle.resolve() if bundle else _champion(config.name, settings)
+        folder = bundle_of(config.name, bundle, settings)
         open_zenml(settings)
         with flight("monitor", config.name, settings.store, now) as trip:
             made = _watch(
                 trip,
-                {
-                    "config": config.monitor,
-                    "log": str(log.resolve()),
-                    "bundle": str(folder),
-                    "name": config.name,
-                    "folder": trip.folder,
-                    "drift": str(settings.store.drift.resolve()),
-                    "created": trip.record.started.isoformat(),
-                },
+                parameters_of(config, log, folder, trip.folder, trip.record.started, settings),
             )
     return _answer(trip, made)
 
 
-def _champion(name: str, settings: Settings) -> Path:
+def parameters_of(
+    config: RunConfig, log: Path, bundle: Path, folder: str, created: datetime, settings: Settings
+) -> dict[str, Any]:
+    """What the monitor pipeline is called with; its page goes to `folder`."""
+    return {
+        "config": config.monitor,
+        "log": str(log.resolve()),
+        "bundle": str(bundle),
+        "name": config.name,
+        "folder": folder,
+        "drift": str(settings.store.drift.resolve()),
+        "created": created.isoformat(),
+    }
+
+
+def bundle_of(name: str, bundle: Path | None, settings: Settings) -> Path:
+    """The bundle that was named, else the champion."""
+    if bundle is not None:
+        return bundle.resolve()
     from deploy.registry.models import champion_bundle
 
     folder = champion_bundle(settings.store, name)

@@ -20,14 +20,16 @@ IMAGES_NEEDED = ("run",)
 """Commands that read a config's images; others may run on a machine without them."""
 
 
-def check_command(root: Any, words: Sequence[str], variables: Mapping[str, str]) -> None:
-    """UserError or ConfigError with what `plumbline` would say to these words; nothing is run.
+def check_command(
+    root: Any, words: Sequence[str], variables: Mapping[str, str]
+) -> Mapping[str, Any]:
+    """What these words state to their command; UserError or ConfigError with what `plumbline` would say to them.
 
-    `root` is the command line itself, a Click group.
+    Nothing is run. `root` is the command line itself, a Click group.
     """
     leaf, rest = _leaf(root, words)
     try:
-        stated = leaf.make_context(" ".join(words), list(rest)).params
+        stated: Mapping[str, Any] = leaf.make_context(" ".join(words), list(rest)).params
     except Exception as error:  # Click's, of which Typer may carry its own
         said = getattr(error, "format_message", None)
         if said is None:
@@ -39,6 +41,7 @@ def check_command(root: Any, words: Sequence[str], variables: Mapping[str, str])
         path = stated.get(name)
         if isinstance(path, Path) and not path.exists():
             raise UserError(f"plumbline {' '.join(words)}: there is no folder '{path}'")
+    return stated
 
 
 def _leaf(group: Any, words: Sequence[str]) -> tuple[Any, Sequence[str]]:

@@ -112,6 +112,8 @@ def _run(
     before = signal.signal(signal.SIGTERM, lambda *_: process.terminate())
     try:
         code = process.wait()
+    except KeyboardInterrupt:  # by hand in a terminal, where the command has had the signal too
+        return "stopped", "stopped by Ctrl-C", process.wait()
     finally:
         signal.signal(signal.SIGTERM, before)
     if code < 0:
