@@ -44,6 +44,8 @@ CHANCE = "; chance from whole groups of the reference"
 
 SEED = 20_240_229
 """Draws are part of the method, not of the data: the same batch always gets the same verdict."""
+MOST_TOLD = 4
+"""Signals that a sentence names; the page shows them all."""
 MOST_POINTS = 1000
 """Of a cloud, for Fréchet's distance, whose cost grows with their cube."""
 FEWEST_PARTS = 20
@@ -291,7 +293,3 @@ def _sentence(signals: Sequence[DriftSignal], images: int, reference: int, level
     told = "; ".join(f"{one.name} {one.detail} (p = {one.score:.1g})" for one in moved[:MOST_TOLD])
     more = f" and {len(moved) - MOST_TOLD} more" if len(moved) > MOST_TOLD else ""
     return f"drift: {len(moved)} of {len(signals)} signals moved: {told}{more}"
-
-
-MOST_TOLD = 4
-"""Signals that a sentence names; the page shows them all."""

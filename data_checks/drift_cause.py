@@ -3,7 +3,7 @@
 Each number is held against reference images of the same predicted class, by its median, in units of their spread. A
 fault of the camera moves nearly every image, so it moves medians; a new kind of defect on some images does not. Each
 fault has a number that the others leave alone: a lamp scales grey levels and nothing else; a lens takes fine structure;
-a JPEG puts edges on a grid of 8 pixels; a moved camera changes the sides of the picture or the direction of the texture.
+JPEG puts edges on a grid of 8 pixels; a moved camera changes the picture's sides or the direction of its texture.
 Covered: one cause, in most of the batch. Not covered: two at once (the larger is named), causes without a number here.
 """
 

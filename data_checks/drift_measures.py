@@ -112,7 +112,7 @@ def _measures(
 
 
 def _numbers(sample: DriftReference, known: int) -> dict[str, Matrix]:
-    """A factor on all grey levels moves only `brightness`, `contrast` and `sharpness`; constants keep logarithms calm."""
+    """A factor on all grey levels moves only `brightness`, `contrast`, `sharpness`; constants keep logarithms calm."""
     columns = sample.statistics[:, :known].T.astype(np.float64)
     s = dict(zip(STATISTICS[:known], columns, strict=True))
     bright, contrast = np.log(s["brightness"] + 1.0), np.log(s["contrast"] + 0.1)

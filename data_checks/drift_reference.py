@@ -25,9 +25,9 @@ Array = npt.NDArray[np.float32]
 class DriftReference:
     """What the student saw and said on the validation split, and later on a batch in service.
 
-    float32: `statistics` (N, K) in the order of `STATISTICS`, the first three of older versions; `probabilities` (N, C);
-    `embedding` (N, D). `groups` (N,), whole numbers: which rows show one part. Batches are taken to come in groups of
-    the same kind. `streams` (N,), text: which line and camera a row comes from.
+    float32: `statistics` (N, K) in the order of `STATISTICS`, the first three of older versions; `probabilities`
+    (N, C); `embedding` (N, D). `groups` (N,), whole numbers: which rows show one part. Batches are taken to come in
+    groups of the same kind. `streams` (N,), text: which line and camera a row comes from.
     """
 
     statistics: Array

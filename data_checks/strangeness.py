@@ -1,4 +1,4 @@
-"""How strange is each image among known ones? Three scores, blind to different things, made without an image's own help.
+"""How strange is each image among known ones? Three scores, blind to different things, none helped by the image.
 
 Covered: points far from all others (nearest neighbours); points that lie where the model's classes do not, though not
 far out (relative Mahalanobis distance; J. Ren et al., A simple fix to Mahalanobis distance, 2021, arXiv:2106.09022);
@@ -38,7 +38,7 @@ class Space:
     total: Matrix
 
     def scores(self, others: Matrix) -> Matrix:
-        """(M, 3): distance to the nearest points; to the nearest class, less that to the whole cloud; to the components."""
+        """(M, 3): distance to the nearest points; to the nearest class, less to the whole cloud; to the components."""
         scaled = (others - self.mean) / self.scale
         placed = scaled @ self.axes
         apart = cdist(placed[:, :NEAR_COMPONENTS], self.points[:, :NEAR_COMPONENTS])

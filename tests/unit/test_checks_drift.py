@@ -166,7 +166,7 @@ def test_frechet__of_shifted_and_stretched_clouds() -> None:
     cloud = rng.normal(size=(900, 3))
 
     assert frechet(cloud, cloud) == pytest.approx(0.0, abs=1e-6)
-    assert frechet(cloud, cloud + [3.0, 4.0, 0.0]) == pytest.approx(5.0, rel=1e-6)
+    assert frechet(cloud, cloud + np.array([3.0, 4.0, 0.0])) == pytest.approx(5.0, rel=1e-6)
     # N(0, 1) against N(0, 2²) in three directions: sqrt(3 (2 - 1)²), on a sample.
     assert frechet(cloud, 2.0 * cloud) == pytest.approx(np.sqrt(3.0), rel=0.05)
 

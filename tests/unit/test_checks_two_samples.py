@@ -1,4 +1,4 @@
-"""Chance dealt out of a reference: weights that are contrasts, a scatter that is right, tails that err on the safe side."""
+"""Chance dealt out of a reference: weights that are contrasts, a scatter that is right, tails that are careful."""
 
 from __future__ import annotations
 
