@@ -83,9 +83,13 @@ class DriftReference:
 
     def of_stream(self, name: str) -> DriftReference:
         """The rows of one stream."""
-        mine = self.streams == name if self.streams is not None else np.ones(len(self), bool)
+        if self.streams is None:
+            return self
+        mine = self.streams == name
         groups = None if self.groups is None else self.groups[mine]
-        return DriftReference(*(array[mine] for array in self.vectors().values()), groups)
+        return DriftReference(
+            self.statistics[mine], self.probabilities[mine], self.embedding[mine], groups
+        )
 
     def to_arrays(self) -> dict[str, npt.NDArray[np.generic]]:
         """What `from_arrays` reads."""

@@ -42,7 +42,7 @@ def dealt(
     taken = np.minimum(inside.sum(axis=1, keepdims=True), rows - 1)
     left = rows - taken
     scale = np.sqrt((1 / batch + 1 / rows) / (1 / taken + 1 / left))
-    return np.where(inside, scale / taken, -scale / left).astype(np.float32)
+    return np.asarray(np.where(inside, scale / taken, -scale / left), np.float32)
 
 
 class Null:
