@@ -122,7 +122,7 @@ def measure(trained: Trained, folder: Path) -> dict[str, Any]:
                 "images": len(trained.test),
                 "exit_code": said.returncode,
                 "drifted": answer["drifted"],
-                "signals": [s["name"] for s in answer["signals"] if s["drifted"]],
+                "signals": [s["name"] for s in answer["streams"][0]["signals"] if s["drifted"]],
             },
             "share_of_batches_flagged": drawn(trained, log, clean=shift == "as it is"),
         }

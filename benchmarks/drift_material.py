@@ -1,9 +1,9 @@
 """What the drift benchmark looks at: every image as it is and with each fault, seen once and kept in a folder.
 
-The embedding is MobileNetV2's at 160 px with public weights, which has learned from no image here, brought to 384 numbers
-by a random projection. The probabilities are a linear probe's, cross-fitted over five folds of whole groups: no image is
-judged by a probe that has learned from its group, and all images are treated alike, so that random halves stay
-exchangeable. A class held out is unknown to the probe.
+The embedding is MobileNetV2's at 160 px with public weights, which has learned from no image here, brought to 384
+numbers by a random projection. The probabilities are a linear probe's, cross-fitted over five folds of whole groups:
+no image is judged by a probe that has learned from its group, and all images are treated alike, so that random halves
+stay exchangeable. A class held out is unknown to the probe.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """Has what the device sees moved away from what the model was validated on? A verdict per stream, and why.
 
-Covered: light, focus, compression, a moved camera (image statistics), the mix of predicted classes and their confidence,
-the cloud of embeddings, and a few strangers among it; all signals together alarm on at most the share of clean batches
-that `MonitorConfig` allows, also when parts are photographed several times, if the reference names the groups. Not
-covered: bursts of one part the reference knows nothing of (they alarm too often), drift that leaves statistics,
-decisions and embeddings alone, and two causes at once (one is named).
+Covered: light, focus, compression, a moved camera (image statistics), the mix of predicted classes and their
+confidence, the cloud of embeddings, and a few strangers among it; all signals together are calibrated to the share of
+false alarms that `MonitorConfig` allows, also where parts are photographed several times, if the reference names the
+groups. Not covered: bursts of one part the reference knows nothing of (they alarm too often), drift that leaves
+statistics, decisions and embeddings alone, and two causes at once (one is named).
 """
 
 from __future__ import annotations
@@ -44,6 +44,8 @@ CHANCE = "; chance from whole groups of the reference"
 
 SEED = 20_240_229
 """Draws are part of the method, not of the data: the same batch always gets the same verdict."""
+MOST_TOLD = 4
+"""Signals that a sentence names; the page shows them all."""
 MOST_POINTS = 1000
 """Of a cloud, for Fréchet's distance, whose cost grows with their cube."""
 FEWEST_PARTS = 20
@@ -54,8 +56,8 @@ FEWEST_PARTS = 20
 class DriftSignal(Record):
     """One question about the batch; drifted where `score` is below `threshold`, the alarm level of the batch.
 
-    `score`: the chance that any signal of a clean batch moves so far. `effect`: how far, in spreads of the reference; for
-    shares of classes and for novelty a share.
+    `score`: the chance that any signal of a clean batch moves so far. `effect`: how far, in spreads of the reference;
+    for shares of classes and for novelty a share.
     """
 
     name: str
@@ -291,7 +293,3 @@ def _sentence(signals: Sequence[DriftSignal], images: int, reference: int, level
     told = "; ".join(f"{one.name} {one.detail} (p = {one.score:.1g})" for one in moved[:MOST_TOLD])
     more = f" and {len(moved) - MOST_TOLD} more" if len(moved) > MOST_TOLD else ""
     return f"drift: {len(moved)} of {len(signals)} signals moved: {told}{more}"
-
-
-MOST_TOLD = 4
-"""Signals that a sentence names; the page shows them all."""

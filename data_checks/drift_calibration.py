@@ -22,7 +22,7 @@ from data_checks.drift_measures import (
     Ruler,
 )
 from data_checks.drift_reference import DriftReference
-from data_checks.two_samples import Labels, Matrix, Null, dealt, group_codes
+from data_checks.two_samples import Labels, Matrix, Null, cautious, dealt, group_codes
 
 DRAWS = 2000
 USUAL = 0.01
@@ -33,13 +33,17 @@ LEAST_LIMIT = 2.6
 
 @dataclass(frozen=True, eq=False)
 class Calibration:
-    """`nulls`: the largest signal of a clean batch, in units of each signal's `limits`; by each way of dealing."""
+    """`nulls`: the largest signal of a clean batch, in units of each signal's `limits`, by each way of dealing.
+
+    `sizes`: images of each part in the reference.
+    """
 
     ruler: Ruler
     means: Mapping[str, Matrix]
     errors: Mapping[str, Matrix]
     limits: Mapping[str, float]
     nulls: tuple[Null, ...]
+    sizes: Labels
 
     @classmethod
     def of(
@@ -50,11 +54,11 @@ class Calibration:
         columns = _columns(ruler.reference, ruler.reference)
         parts = group_codes(len(reference), reference.groups)
         ways = [dealt(parts, batch, DRAWS, rng)]
-        if (
-            reference.groups is not None
-        ):  # a batch of single images lacks the balance of whole parts
+        if reference.groups is not None:
+            # A batch of single images lacks the balance of whole parts.
             ways.append(dealt(group_codes(len(reference), None), batch, DRAWS, rng))
-        floor = _floor(np.bincount(parts), batch)
+        sizes = np.bincount(parts)
+        floor = _floor(sizes, batch)
         errors, limits = {}, {}
         largest = [np.zeros(DRAWS) for _ in ways]
         for name, values in columns.items():
@@ -62,13 +66,13 @@ class Calibration:
             errors[name] = np.maximum(
                 floor, np.max([shift.std(axis=0) for shift in shifts], axis=0)
             )
-            sizes = [_size(name, shift / errors[name]) for shift in shifts]
-            usual = max(float(np.quantile(size, 1.0 - USUAL)) for size in sizes)
+            moves = [_size(name, shift / errors[name]) for shift in shifts]
+            usual = max(float(np.quantile(move, 1.0 - USUAL)) for move in moves)
             limits[name] = max(usual, LEAST_LIMIT)
-            for most, size in zip(largest, sizes, strict=True):
-                np.maximum(most, size / limits[name], out=most)
+            for most, move in zip(largest, moves, strict=True):
+                np.maximum(most, move / limits[name], out=most)
         means = {name: values.mean(axis=0) for name, values in columns.items()}
-        return cls(ruler, means, errors, limits, tuple(Null(most) for most in largest))
+        return cls(ruler, means, errors, limits, tuple(Null(most) for most in largest), sizes)
 
     def judge(self, measures: Measures) -> dict[str, float]:
         """Per signal how often the largest of all signals of a clean batch moves as far: p-values, told by name."""
@@ -76,7 +80,8 @@ class Calibration:
         for name, values in _columns(measures, self.ruler.reference).items():
             shift = (values.mean(axis=0) - self.means[name]) / self.errors[name]
             size = float(_size(name, shift[None])[0])
-            p_values[name] = max(null.p_value(size / self.limits[name]) for null in self.nulls)
+            p_value = max(null.p_value(size / self.limits[name]) for null in self.nulls)
+            p_values[name] = cautious(p_value, self.sizes)
         return p_values
 
 

@@ -2,9 +2,9 @@
 
 Each number is held against reference images of the same predicted class, by its median, in units of their spread. A
 fault of the camera moves nearly every image, so it moves medians; a new kind of defect on some images does not. Each
-fault has a number that the others leave alone: a lamp scales grey levels and nothing else; a lens takes fine structure; a
-JPEG puts edges on a grid of 8 pixels; a moved camera changes the sides of the picture or the direction of the texture.
-Covered: one cause, in enough of the batch. Not covered: two at once (the larger is named), causes without a number here.
+fault has a number that the others leave alone: a lamp scales grey levels and nothing else; a lens takes fine structure;
+JPEG puts edges on a grid of 8 pixels; a moved camera changes the picture's sides or the direction of its texture.
+Covered: one cause, in most of the batch. Not covered: two at once (the larger is named), causes without a number here.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ FEWEST = 8
 
 @dataclass(frozen=True)
 class Trace:
-    """What a fault moves: one of `signals` must have drifted, one of `numbers` moved, times `weight` furthest of all."""
+    """What a fault moves: one of `signals` must have drifted, one of `numbers` moved furthest of all, by `weight`."""
 
     signals: frozenset[str]
     numbers: tuple[str, ...]

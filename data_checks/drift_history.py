@@ -1,4 +1,4 @@
-"""What the monitor found before: one small JSON per batch and stream, for status pages and for whoever decides to retrain.
+"""What the monitor found before: a small JSON per batch and stream, for status pages and for the choice to retrain.
 
 Covered: the same batch judged twice is one record; a record is whole or absent; two of the last three batches with an
 alarm confirm a drift, one alone does not. Not covered: batches of different bundles are never counted together.

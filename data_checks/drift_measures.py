@@ -1,8 +1,9 @@
 """What drift is looked for in, as numbers of each image: how it was taken, what the model said, how strange it is.
 
-Every signal is made of means of columns with a number per image, so that chance can be asked of the reference thousands
-of times by one multiplication (`drift_calibration`). Covered: numbers that stay when only the lamp changes (focus, place,
-direction), and brightness that the kind of surface does not explain. Not covered: pixels; nothing here sees an image.
+Every signal is made of means of columns with a number per image, so that chance can be asked of the reference
+thousands of times by one multiplication (`drift_calibration`). Covered: numbers that stay when only the lamp changes
+(focus, place, direction), and brightness that the kind of surface does not explain. Not covered: pixels; nothing here
+sees an image.
 """
 
 from __future__ import annotations
@@ -111,7 +112,7 @@ def _measures(
 
 
 def _numbers(sample: DriftReference, known: int) -> dict[str, Matrix]:
-    """A factor on all grey levels moves only `brightness`, `contrast` and `sharpness`; constants keep logarithms calm."""
+    """A factor on all grey levels moves only `brightness`, `contrast`, `sharpness`; constants keep logarithms calm."""
     columns = sample.statistics[:, :known].T.astype(np.float64)
     s = dict(zip(STATISTICS[:known], columns, strict=True))
     bright, contrast = np.log(s["brightness"] + 1.0), np.log(s["contrast"] + 0.1)

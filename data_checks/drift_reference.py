@@ -25,9 +25,9 @@ Array = npt.NDArray[np.float32]
 class DriftReference:
     """What the student saw and said on the validation split, and later on a batch in service.
 
-    float32: `statistics` (N, K) in the order of `STATISTICS`, the first three of older versions; `probabilities` (N, C);
-    `embedding` (N, D). `groups` (N,), whole numbers: which rows show one part. Batches are taken to come in groups of
-    the same kind. `streams` (N,), text: which line and camera a row comes from.
+    float32: `statistics` (N, K) in the order of `STATISTICS`, the first three of older versions; `probabilities`
+    (N, C); `embedding` (N, D). `groups` (N,), whole numbers: which rows show one part. Batches are taken to come in
+    groups of the same kind. `streams` (N,), text: which line and camera a row comes from.
     """
 
     statistics: Array
@@ -83,9 +83,13 @@ class DriftReference:
 
     def of_stream(self, name: str) -> DriftReference:
         """The rows of one stream."""
-        mine = self.streams == name if self.streams is not None else np.ones(len(self), bool)
+        if self.streams is None:
+            return self
+        mine = self.streams == name
         groups = None if self.groups is None else self.groups[mine]
-        return DriftReference(*(array[mine] for array in self.vectors().values()), groups)
+        return DriftReference(
+            self.statistics[mine], self.probabilities[mine], self.embedding[mine], groups
+        )
 
     def to_arrays(self) -> dict[str, npt.NDArray[np.generic]]:
         """What `from_arrays` reads."""

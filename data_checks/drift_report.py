@@ -1,8 +1,8 @@
-"""The drift pages for people: Evidently's comparison of batch and reference, by stream; its workspace keeps the history.
+"""The drift pages for people: Evidently's comparison of batch and reference by stream, and its workspace over time.
 
-Covered: the numbers of each signal, confidence, predicted class and novelty, each by a Kolmogorov-Smirnov or Hellinger test
-of Evidently's; the alarm and its chance are those of `drift.detect_drift`, told at the head of the page. Not covered: the
-embeddings themselves (hundreds of columns would swamp the page). The page loads nothing.
+Covered: the numbers of each signal, confidence, predicted class and novelty, each by a Kolmogorov-Smirnov or Hellinger
+test of Evidently's; the alarm and its chance are those of `drift.detect_drift`, told at the head of the page. Not
+covered: the embeddings themselves (hundreds of columns would swamp the page). The page loads nothing.
 """
 
 from __future__ import annotations
@@ -127,7 +127,7 @@ def _note(verdict: DriftVerdict) -> str:
     """Whose verdict counts, in the place where one looks first."""
     return (
         '<p style="font:14px sans-serif;margin:16px 24px">'
-        f"<b>{escape(verdict.sentence)}</b><br>The charts below are Evidently's, with its own test of each column alone "
+        f"<b>{escape(verdict.sentence)}</b><br>The charts below are Evidently's, with a test of each column alone "
         f"(p &lt; {STRICT:g}); the alarm is Plumbline's, calibrated for all signals together at "
         f"{verdict.signals[0].threshold:.2g} per batch. The verdict of record is the JSON beside this page.</p>"
     )

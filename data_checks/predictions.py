@@ -1,6 +1,7 @@
 """The prediction log as a table: one row per inspected image, as the device wrote it.
 
-Covered: rotated segments, a torn last line, several models in one log, logs of devices that knew fewer statistics. Not covered: images; the log holds none.
+Covered: rotated segments, a torn last line, several models in one log, logs of devices that knew fewer statistics. Not
+covered: images; the log holds none.
 """
 
 from __future__ import annotations

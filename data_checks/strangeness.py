@@ -1,4 +1,4 @@
-"""How strange is each image among known ones? Three scores, blind to different things, made without an image's own help.
+"""How strange is each image among known ones? Three scores, blind to different things, none helped by the image.
 
 Covered: points far from all others (nearest neighbours); points that lie where the model's classes do not, though not
 far out (relative Mahalanobis distance; J. Ren et al., A simple fix to Mahalanobis distance, 2021, arXiv:2106.09022);
@@ -16,7 +16,7 @@ from scipy.spatial.distance import cdist
 from data_checks.two_samples import Labels, Matrix, group_codes
 
 COMPONENTS = 100
-"""Principal components kept, at most one for five points."""
+"""Principal components kept, at most one for five points and half of the directions."""
 NEAR_COMPONENTS = 30
 """Of them for neighbours: in more, distances between all points become alike."""
 NEIGHBOURS = 5
@@ -38,7 +38,7 @@ class Space:
     total: Matrix
 
     def scores(self, others: Matrix) -> Matrix:
-        """(M, 3): distance to the nearest points; to the nearest class, less that to the whole cloud; to the components."""
+        """(M, 3): distance to the nearest points; to the nearest class, less to the whole cloud; to the components."""
         scaled = (others - self.mean) / self.scale
         placed = scaled @ self.axes
         apart = cdist(placed[:, :NEAR_COMPONENTS], self.points[:, :NEAR_COMPONENTS])
@@ -92,7 +92,8 @@ def _space(reference: Matrix, labels: Labels) -> Space:
     usual = float(np.median(spread[spread > 0])) if (spread > 0).any() else 1.0
     scale = np.where(spread > 1e-9, spread, usual)
     scaled = (reference - mean) / scale
-    axes = _axes(scaled, max(1, min(COMPONENTS, len(scaled) // 5)))
+    count = min(COMPONENTS, len(scaled) // 5, scaled.shape[1] // 2)
+    axes = _axes(scaled, max(1, count))
     points = scaled @ axes
     known, codes = np.unique(labels, return_inverse=True)
     centres = np.stack([points[codes == code].mean(axis=0) for code in range(len(known))])

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
+from scipy import stats
 
 TAIL = 0.02
 """Share of the draws that an exponential law is fitted to."""
@@ -41,7 +42,7 @@ def dealt(
     taken = np.minimum(inside.sum(axis=1, keepdims=True), rows - 1)
     left = rows - taken
     scale = np.sqrt((1 / batch + 1 / rows) / (1 / taken + 1 / left))
-    return np.where(inside, scale / taken, -scale / left).astype(np.float32)
+    return np.asarray(np.where(inside, scale / taken, -scale / left), np.float32)
 
 
 class Null:
@@ -54,7 +55,7 @@ class Null:
         self.scale = max(float(beyond.mean()) if beyond.size else 0.0, 1e-9)
 
     def p_value(self, value: float) -> float:
-        """Share of draws at or above `value`; beyond the last of them by an exponential tail, which errs on the safe side.
+        """Share of draws at or above `value`; far out an exponential tail, which errs on the safe side.
 
         Safe where the true tail falls faster, as those of means do.
         """
@@ -62,3 +63,13 @@ class Null:
             return float(TAIL * np.exp(-min((value - self.far) / self.scale, 690.0)))
         above = len(self.draws) - int(np.searchsorted(self.draws, value, side="left"))
         return float((1 + above) / (1 + len(self.draws)))
+
+
+def cautious(p_value: float, sizes: Labels) -> float:
+    """The p-value once it is admitted that its scatter was itself estimated, from groups of these sizes.
+
+    Student's law in place of the normal one, with a quarter of the effective number of groups as degrees of freedom:
+    means of groups in which some stand far out tell their scatter no better than that.
+    """
+    groups = float(sizes.sum()) ** 2 / float((sizes**2).sum())
+    return float(stats.t.sf(stats.norm.isf(p_value), max(groups / 4.0, 2.0)))

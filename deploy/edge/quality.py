@@ -1,6 +1,6 @@
 """How well an image was taken: focus, exposure, clipping, noise, uneven light, and whether it shows anything at all.
 
-Covered: one definition of each number, for data checks now and for the drift monitor later; brightness, contrast and
+Covered: one definition of each number, for data checks; brightness, contrast and
 sharpness are those of `statistics`, never a second opinion. Not covered: what is usual on a line (a texture looks like
 noise, a round part like uneven light): compare an image with others of its camera (`data_checks/quality.py`). The
 device's own loop does not call this: it takes several times as long as `image_statistics`.

@@ -74,11 +74,11 @@ def image_statistics(pixels: npt.NDArray[np.uint8]) -> ImageStatistics:
         detail,
         _blocks(grey),
         1.0 - cv2.countNonZero(grey) / grey.size,
-        cv2.countNonZero(cv2.inRange(grey, 255, 255)) / grey.size,  # type: ignore[call-overload]
+        cv2.countNonZero(cv2.inRange(grey, 255, 255)) / grey.size,
         grain,
         tilt,
         *_sides(grey, brightness, max(contrast, 1.0)),
-        *_sides(cv2.convertScaleAbs(edges), 0.0, None),
+        *_sides(np.asarray(cv2.convertScaleAbs(edges), np.uint8), 0.0, None),
     )
 
 

@@ -3,12 +3,15 @@ from __future__ import annotations
 import re
 import socket
 import warnings
+from datetime import UTC, datetime
 from html.parser import HTMLParser
+from pathlib import Path
 
+import numpy as np
 import pytest
 
-from data_checks.drift import signal_threshold
-from data_checks.drift_report import drift_html
+from data_checks.drift import DriftReference, detect_drift, watch_streams
+from data_checks.drift_report import drift_html, report_streams
 from inspection.config import MonitorConfig
 from inspection.errors import DataError
 from tests.unit.checks_material import batch
@@ -16,6 +19,10 @@ from tests.unit.checks_material import batch
 pytestmark = pytest.mark.process
 
 LOADING = {"script": "src", "link": "href", "img": "src", "iframe": "src", "source": "src"}
+CLASSES = ("ok", "dent", "pit")
+NOW = datetime(2026, 11, 20, 8, tzinfo=UTC)
+REFERENCE, DARK = batch(0, 90), batch(1, 60, light=-30)
+VERDICT = detect_drift(DARK, REFERENCE, MonitorConfig(), CLASSES)
 
 
 class Loads(HTMLParser):
@@ -42,7 +49,7 @@ def page() -> str:
     try:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            html = drift_html(batch(1, 60, light=-30), batch(0, 90), classes=("ok", "dent", "pit"))
+            html = drift_html(DARK, REFERENCE, VERDICT, classes=CLASSES, created=NOW)
     finally:
         patch.undo()
     assert [str(item.message) for item in caught if "evidently" in str(item.filename)] == []
@@ -59,48 +66,41 @@ def test_page__loads_nothing(page: str) -> None:
     assert not re.search(r"@import|url\(\s*['\"]?https?:", styles)
 
 
-def test_page__names_columns_methods_and_thresholds(page: str) -> None:
-    for column in (
-        "brightness",
-        "contrast",
-        "sharpness",
-        "confidence",
-        "novelty",
-        "predicted class",
-    ):
+def test_page__names_columns_and_methods(page: str) -> None:
+    for column in ("brightness", "coarseness", "confidence", "novelty", "predicted class"):
         assert column in page
     assert "K-S p_value" in page
     assert "Hellinger" in page
 
 
-def test_page__uses_the_thresholds_of_the_verdict(page: str) -> None:
-    threshold = f"{signal_threshold(MonitorConfig()):.3g}"
-
-    assert f"Kolmogorov-Smirnov, drift when p &lt; {threshold}." in page
-    assert re.search(r"Hellinger distance, drift when &gt; 0\.\d+", page)
-
-
-def test_page__calls_one_moved_column_drift(page: str) -> None:
-    assert "Dataset Drift is detected" in page
+def test_page__opens_with_the_verdict_that_counts(page: str) -> None:
+    assert "drift: " in page
+    assert "likely cause: light" in page
+    assert "calibrated for all signals together at 0.002 per batch" in page
 
 
 def test_page__keeps_embeddings_out(page: str) -> None:
-    assert "embedding" not in page
+    assert "embedding_" not in page
 
 
 def test_page__of_a_batch_that_is_too_small_is_refused() -> None:
     with pytest.raises(DataError, match="needs at least 30"):
-        drift_html(batch(1, 10), batch(0, 90))
+        drift_html(batch(1, 10), REFERENCE, VERDICT, classes=CLASSES, created=NOW)
 
 
-def test_limit_of_the_class_mix__matches_the_verdict() -> None:
-    from data_checks.drift import detect_drift
-    from data_checks.drift_report import _label_limit
+def test_streams__get_a_page_and_a_project_each_and_keep_their_snapshots(tmp_path: Path) -> None:
+    from evidently.ui.workspace import Workspace
 
-    config, reference = MonitorConfig(), batch(0, 90)
-    for seed in range(8):
-        current = batch(seed, 60 + 5 * seed)
-        limit = _label_limit(current, reference, config)
-        verdict = detect_drift(current, reference, config, ("a", "b", "c"))
-        signal = next(one for one in verdict.signals if one.name == "predicted class")
-        assert (signal.effect > limit) == signal.drifted
+    arrays = (np.concatenate([one, one]) for one in DARK.vectors().values())
+    both = DriftReference(*arrays, streams=np.array(["line 3"] * 60 + ["line 4"] * 60))
+    found = watch_streams(both, REFERENCE, MonitorConfig(), CLASSES)
+    for _ in range(2):
+        kept = (tmp_path / "evidently", "surface", NOW)
+        pages = report_streams(both, REFERENCE, found, CLASSES, tmp_path, kept)
+
+    assert pages == {"line 3": "evidently.html", "line 4": "evidently-1.html"}
+    assert all((tmp_path / name).stat().st_size > 10_000 for name in pages.values())
+    room = Workspace.create(str(tmp_path / "evidently"))
+    projects = {project.name: project.id for project in room.list_projects()}
+    assert set(projects) == {"surface · line 3", "surface · line 4"}
+    assert len(room.list_runs(projects["surface · line 3"])) == 2

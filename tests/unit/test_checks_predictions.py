@@ -9,9 +9,19 @@ import pyarrow.parquet as pq
 import pytest
 
 from data_checks import predictions
-from data_checks.drift import DriftReference
-from data_checks.predictions import SCHEMA, load_predictions, of_model, write_parquet
+from data_checks.drift_batches import read_batch
+from data_checks.drift_reference import DriftReference
+from data_checks.predictions import (
+    SCHEMA,
+    load_predictions,
+    newest,
+    of_model,
+    stream_names,
+    write_parquet,
+)
 from deploy.edge.prediction_log import PredictionLog
+from deploy.edge.statistics import FIRST, STATISTICS, ImageStatistics
+from inspection.config import MonitorConfig
 from inspection.errors import DataError, UserError
 
 
@@ -76,6 +86,7 @@ def test_parquet__holds_the_log(tmp_path: Path) -> None:
     assert write_parquet(folder, target) == 2
     table = pq.read_table(target)
     assert table.schema.equals(SCHEMA)
+    assert table["tilt"].to_pylist() == [None, None], "an older device logged no tilt"
     assert table["probabilities"].to_pylist() == [[0.75, 0.25]] * 2
     assert [path.name for path in target.parent.iterdir()] == ["log.parquet"]
 
@@ -121,3 +132,54 @@ def test_two_models_in_one_batch__are_refused(tmp_path: Path) -> None:
 
     with pytest.raises(DataError, match="embedding of different lengths"):
         DriftReference.from_predictions(frame)
+
+
+FULL = dict(zip(STATISTICS, ImageStatistics(120.5, 20.25, 300.0).values(), strict=True))
+
+
+def test_new_log__brings_every_statistic(tmp_path: Path) -> None:
+    frame = load_predictions(logged(tmp_path, record(1, **FULL), record(2, **FULL)))
+
+    assert DriftReference.from_predictions(frame).statistics.shape == (2, len(STATISTICS))
+
+
+def test_log_of_an_old_and_a_new_device__keeps_what_both_know(tmp_path: Path) -> None:
+    frame = load_predictions(logged(tmp_path, record(1), record(2, **FULL)))
+
+    assert DriftReference.from_predictions(frame).statistics.shape == (2, FIRST)
+
+
+def test_streams__are_named_by_what_the_log_says(tmp_path: Path) -> None:
+    both = record(1, line="3", camera="left", session="s1")
+    frame = load_predictions(logged(tmp_path, both, record(2, camera="left"), record(3)))
+
+    assert stream_names(frame, ("line", "camera")).tolist() == [
+        "line 3, camera left",
+        "camera left",
+        "",
+    ]
+    assert stream_names(frame, ()).tolist() == ["", "", ""]
+
+
+def test_newest__are_counted_for_each_stream(tmp_path: Path) -> None:
+    told = [record(number, line="AB"[number % 2]) for number in range(8)]
+    frame = load_predictions(logged(tmp_path, *told))
+    streams = stream_names(frame, ("line",))
+
+    assert list(newest(frame, streams, 2)["path"]) == ["4.png", "5.png", "6.png", "7.png"]
+    assert len(newest(frame, streams, None)) == 8
+
+
+def test_batch__is_what_one_bundle_wrote_last(tmp_path: Path) -> None:
+    mine = [record(number, line="3") for number in range(5)]
+    folder = logged(tmp_path, *mine, record(9, model="b" * 64))
+
+    batch, arrived = read_batch(folder, "a" * 64, MonitorConfig(batch_images=5))
+
+    assert len(batch) == 5
+    assert batch.streams is not None
+    assert set(batch.streams) == {"line 3"}
+    assert arrived.newest == {"line 3": "2025-01-01T00:00:04.000+00:00"}
+    assert arrived.period.startswith("2025-01-01T00:00:00")
+    with pytest.raises(DataError, match="no prediction of bundle cccc"):
+        read_batch(folder, "c" * 64, MonitorConfig())

@@ -81,6 +81,23 @@ def test_predict__appends_to_the_log(bundle: Path, images: Path, capsys: Capture
     assert len(segments(log)) == 1
 
 
+def test_origin__is_logged_and_a_nameless_one_refused(
+    bundle: Path, tmp_path: Path, capsys: Captured
+) -> None:
+    folder, log = tmp_path / "line", tmp_path / "log"
+    folder.mkdir()
+    (folder / "one.png").write_bytes(png(pictures(1)[0]))
+    asked = ["predict", str(bundle), "--unsigned", str(folder), "--log", str(log)]
+
+    assert main([*asked, "--line", " 3 ", "--camera", "left"]) == 0
+
+    (record,) = read_predictions(log)
+    assert (record["line"], record["camera"], "session" in record) == ("3", "left", False)
+    with pytest.raises(SystemExit):
+        main([*asked, "--line", " "])
+    assert "1 to 100 printable characters" in capsys.readouterr().err
+
+
 def bad_images(folder: Path) -> dict[str, str]:
     """One of each kind that lines produce, and the reason each must get; '' for those that are images after all."""
     good = pictures(1)[0]

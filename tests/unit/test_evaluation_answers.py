@@ -12,6 +12,7 @@ import pytest
 from deploy.edge.engines.base import Outputs
 from deploy.edge.files import sha256_file
 from deploy.edge.spec import Preprocessing
+from deploy.edge.statistics import STATISTICS
 from inspection.data.index import ImageIndex
 from inspection.errors import DataError
 from inspection.evaluation.answers import BATCH, answer, read_indexed

@@ -1,0 +1,111 @@
+"""`plumbline drift` as a user meets it: the history of a line, and Evidently's pages on this machine only."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from data_checks.drift import detect_drift, watch_streams
+from data_checks.drift_history import Batch, remember
+from data_checks.drift_report import report_streams
+from inspection.config import MonitorConfig
+from pipelines.cli import run_command_line
+from tests.unit.checks_material import batch
+
+Captured = pytest.CaptureFixture[str]
+CLASSES = ("ok", "dent", "pit")
+REFERENCE = batch(0, 90)
+
+
+@pytest.fixture
+def drift(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> Any:
+    """Run `plumbline drift …`: what it printed."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PLUMBLINE_STORE", str(tmp_path / "store"))
+
+    def run(*arguments: object, code: int = 0) -> str:
+        found = run_command_line(["drift", *map(str, arguments)])
+        out, err = capsys.readouterr()
+        assert found == code, err + out
+        return out + err
+
+    return run
+
+
+def judged(store: Path) -> None:
+    """A steady batch and two dark ones."""
+    for hour, light in ((8, 0.0), (9, -30.0), (10, -30.0)):
+        found = watch_streams(batch(hour, 60, light=light), REFERENCE, MonitorConfig(), CLASSES)
+        times = {"": f"2026-11-20T{hour:02d}:00:00.000+00:00"}
+        remember(store / "drift" / "records", found, Batch("line3", "ab" * 32, times, "r.html"))
+
+
+def test_history__says_steady_alarm_confirmed(drift: Any, tmp_path: Path) -> None:
+    judged(tmp_path / "store")
+
+    lines = drift("history", "line3").splitlines()[:3]
+    assert lines[0] == "2026-11-20T08:00:00 steady (60 images, abababab)"
+    assert lines[1] == "2026-11-20T09:00:00 alarm: light (60 images, abababab)"
+    assert lines[2] == "2026-11-20T10:00:00 confirmed: light (60 images, abababab)"
+    (last,) = json.loads(drift("history", "line3", "--last", 1, "--json"))["records"]
+    assert (last["drifted"], last["confirmed"], last["cause"]) == (True, True, "light")
+    assert {"name", "score", "effect"} == set(last["signals"][0])
+
+
+def test_nothing_judged_yet__is_one_line(drift: Any, tmp_path: Path) -> None:
+    said = drift("history", "line3", code=2)
+    assert "no batch of 'line3' was judged" in said
+    assert "plumbline monitor" in said
+    assert "no batch was judged yet" in drift("ui", code=2)
+    assert not (tmp_path / "store").exists()
+
+
+@pytest.mark.process
+@pytest.mark.slow
+def test_ui__serves_the_batches_on_this_machine_only(tmp_path: Path) -> None:
+    store, dark = tmp_path / "store", batch(1, 60, light=-30)
+    found = watch_streams(dark, REFERENCE, MonitorConfig(), CLASSES)
+    assert detect_drift(dark, REFERENCE, MonitorConfig(), CLASSES).drifted
+    kept = (store / "drift" / "evidently", "line3", datetime(2026, 11, 20, tzinfo=UTC))
+    report_streams(dark, REFERENCE, found, CLASSES, tmp_path, kept)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "pipelines.entry", "drift", "ui", "--port", str(port)]
+    server = subprocess.Popen(command, env={**os.environ, "PLUMBLINE_STORE": str(store)})
+    try:
+        projects = _asked(f"http://127.0.0.1:{port}/api/projects")
+        assert [project["name"] for project in projects] == ["line3"]
+        assert _listening(port) == {"0100007F"}, "loopback only"
+    finally:
+        server.send_signal(signal.SIGTERM)
+        server.wait(timeout=60)
+
+
+def _asked(address: str) -> Any:
+    for _ in range(300):
+        try:
+            with urllib.request.urlopen(address, timeout=5) as answer:
+                return json.load(answer)
+        except OSError:
+            time.sleep(0.5)
+    raise AssertionError("the server never came up")
+
+
+def _listening(port: int) -> set[str]:
+    """Addresses, as the kernel writes them, on which somebody listens at the port."""
+    tables = [Path("/proc/net/tcp"), Path("/proc/net/tcp6")]
+    rows = [row.split() for table in tables for row in table.read_text().splitlines()[1:]]
+    places = [row[1].split(":") for row in rows if row[3] == "0A"]
+    return {address for address, number in places if int(number, 16) == port}
