@@ -223,6 +223,11 @@ def test_what_stays_inside_its_limits_refuses_nothing(evidence):
     assert gate(answered({}), answered({"ok": 20}, name="old"), ANY, evidence).passed
 
 
+def test_a_champion_that_nobody_asks_about_may_have_seen_the_gate_set():
+    told = Evidence(seen_by_champion=SEEN)
+    assert gate(answered({}), answered({"ok": 20}, name="old"), ALONE, told).passed
+
+
 def test_a_rise_of_calibration_error_refuses_only_when_it_is_more_than_chance():
     champion = answered({"ok": 30}, name="old", sure=0.88)
     unsure = gate(answered({}, sure=0.5), champion, ANY)
