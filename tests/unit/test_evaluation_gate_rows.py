@@ -1,4 +1,4 @@
-"""Each row of the gate refuses its own planted fault, alone, with its sentence; within its limits it refuses nothing."""
+"""Each row of the gate refuses its own planted fault, alone, with its sentence; within limits it refuses nothing."""
 
 from __future__ import annotations
 
