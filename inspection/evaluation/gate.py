@@ -145,7 +145,7 @@ def _table(
         economics_row(*costs),
         promise_row(told, costs[0]),
         certificate_row(told),
-        *overlap_rows(told, challenger.count),
+        *overlap_rows(told, challenger.count, compared=compared),
     ]
     return tuple(row for row in rows if row is not None)
 

@@ -131,12 +131,12 @@ def certificate_row(evidence: Evidence) -> GateRow | None:
     return GateRow("certificate", None, None, "present, for this gate set", reason, "")
 
 
-def overlap_rows(evidence: Evidence, count: int) -> list[GateRow]:
-    """The gate set must be new to both models: an image counts as seen when any of its group was trained on."""
+def overlap_rows(evidence: Evidence, count: int, *, compared: bool) -> list[GateRow]:
+    """The gate set must be new to all who are judged by it: seen is an image when any of its group was trained on."""
     rows = []
     sides = (("challenger", evidence.seen_by_challenger), ("champion", evidence.seen_by_champion))
     for who, images in sides:
-        if images is None:
+        if images is None or (who == "champion" and not compared):
             continue
         reason = ""
         if images:

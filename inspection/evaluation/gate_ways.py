@@ -81,7 +81,7 @@ def _cheaper(duel: HeadToHead, config: GateConfig, evidence: Evidence) -> list[s
         return []
     return [
         f"cheaper, but not shown to lose less than {points(duel.margin)} in all: {turned(duel)} "
-        f"(exact p = {p_words(duel.p_margin)}{_more(duel.missing, 'image')})"
+        f"(exact p = {p_words(duel.p_margin)}{_more(duel.missing)})"
     ]
 
 
@@ -109,7 +109,7 @@ def _class_fault(change: ClassChange) -> str:
         return f"{lost}, not within {margin} (p = {p_words(change.p_value)})"
     return (
         f"{lost}, which does not show that it stays within {margin} "
-        f"(p = {p_words(change.p_value)}{_more(change.missing, 'image')})"
+        f"(p = {p_words(change.p_value)}{_more(change.missing)})"
     )
 
 
@@ -118,8 +118,8 @@ def turned(duel: HeadToHead) -> str:
     return f"{duel.gained} images newly right, {duel.lost} newly wrong of {duel.images}"
 
 
-def _more(missing: int | None, what: str) -> str:
-    return f"; about {missing} more {what}s are missing" if missing else ""
+def _more(missing: int | None) -> str:
+    return f"; about {missing} more images are missing" if missing else ""
 
 
 def points(margin: float) -> str:

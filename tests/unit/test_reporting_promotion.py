@@ -72,7 +72,7 @@ def test_every_row_and_class_is_there_with_its_answer(run: RunReport) -> None:
 
 
 def test_a_refusal_gives_every_reason_and_what_is_missing(run: RunReport) -> None:
-    verdict = judged(dataclasses.replace(EVIDENCE, certificate="it is missing"), range(3))
+    verdict = judged(dataclasses.replace(EVIDENCE, certificate="it is missing"), range(6))
     assert len(verdict.reasons) >= 2
     text = audit(chapter(run, verdict)).text
     for reason in verdict.reasons:
