@@ -187,7 +187,7 @@ def test_a_second_machine_joins_by_the_command_that_is_printed(
 
 
 def test_a_process_without_memory_is_full_memory_here_too(tmp_path: Path) -> None:
-    job = Job("k", tmp_path, "{}", 0, "cpu", False, 2, 1, "127.0.0.1", 1, 4)
+    job = Job("k", tmp_path, "{}", 0, "cpu", 2, 1, "127.0.0.1", 1, 4)
     ended = subprocess.Popen([sys.executable, "-c", f"raise SystemExit({MEMORY_FULL})"])
     ended.wait()
     with pytest.raises(MemoryError, match="training process 1 had no memory left"):
