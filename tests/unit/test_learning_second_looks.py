@@ -311,6 +311,7 @@ def test_it_learns_something_else_than_from_upright_answers(home: Path, tmp_path
     assert results[0].history[-1].loss_features != results[1].history[-1].loss_features
 
 
+@pytest.mark.slow
 @pytest.mark.training
 def test_killed_inside_an_epoch_it_ends_as_if_nothing_had_been(home: Path, tmp_path: Path) -> None:
     config = CONSISTENT.model_copy(
