@@ -48,6 +48,7 @@ from inspection.models.heads import Teacher
 from inspection.models.registry import build_student
 from inspection.models.student_files import load_student
 from inspection.store import Store
+from inspection.training.second_looks import Eyes
 from inspection.training.student import predict_student, train_student
 from inspection.training.teacher import train_teacher
 
@@ -92,6 +93,12 @@ STUDENTS: dict[str, StudentConfig] = {
     for alone, changes in (("", {}), (", no teacher", ALONE))
 }
 """Each from the same start with and without the teacher."""
+CONSISTENT: dict[str, StudentConfig] = {
+    f"{name}, same views": config.model_copy(update={"consistent": True})
+    for name, config in STARTS.items()
+}
+"""And with a teacher that sees the views that the student is shown; tried where they are named (`--students`)."""
+EVERY = STUDENTS | CONSISTENT
 LARGE = ("timm:vit_small_patch14_dinov2", 224)
 THREADS = 2
 
@@ -105,7 +112,13 @@ def prepared(store: Store) -> tuple[ImageIndex, TestSet]:
 
 
 def taught(
-    index: ImageIndex, features: Features, test_set: TestSet, seed: int, names: list[str], at: Path
+    index: ImageIndex,
+    features: Features,
+    test_set: TestSet,
+    seed: int,
+    names: list[str],
+    at: Path,
+    eyes: Eyes,
 ) -> tuple[Teacher, dict[str, tuple[Evaluation, float]]]:
     """The teacher; it and the students of one seed on the test set, and the seconds that each training took."""
     test = index.split("test")
@@ -116,7 +129,9 @@ def taught(
     for name in names:
         started = time.perf_counter()
         folder = at / f"{name} {seed}"
-        result = train_student(index, features, teacher, STUDENTS[name], seed=seed, folder=folder)
+        result = train_student(
+            index, features, teacher, EVERY[name], seed=seed, folder=folder, eyes=eyes
+        )
         seconds = time.perf_counter() - started
         logits = predict_student(folder, test).logits / result.validation.temperature
         raised = np.exp(logits - logits.max(axis=1, keepdims=True))
@@ -199,7 +214,7 @@ def main() -> None:
     """All seeds, then the comparison and the clock."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--students", nargs="+", default=list(STUDENTS), choices=STUDENTS)
+    parser.add_argument("--students", nargs="+", default=list(STUDENTS), choices=EVERY)
     parser.add_argument("--epochs", type=int, default=0, help="fewer, to try the script")
     parser.add_argument(
         "--times-only",
@@ -212,14 +227,17 @@ def main() -> None:
         renew_times(chosen.name)
         return
     for name in chosen.students if chosen.epochs else ():
-        STUDENTS[name] = STUDENTS[name].model_copy(update={"epochs": chosen.epochs})
+        EVERY[name] = EVERY[name].model_copy(update={"epochs": chosen.epochs})
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         store = Store(Path(os.environ.get("PLUMBLINE_STORE", folder / "store")))
         index, test_set = prepared(store)
-        features = extract_features(index, TEACHER, store=store, seed=0)
+        features, eyes = (
+            extract_features(index, TEACHER, store=store, seed=0),
+            Eyes(TEACHER, store, 0),
+        )
         answered = [
-            taught(index, features, test_set, seed, chosen.students, folder)
+            taught(index, features, test_set, seed, chosen.students, folder, eyes)
             for seed in range(chosen.seeds)
         ]
         found = {seed: evaluations for seed, (_, evaluations) in enumerate(answered)}

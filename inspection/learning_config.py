@@ -136,6 +136,14 @@ class StudentConfig(Strict):
     """With `mirror`: left-right and up-down, or left-right alone (things that stand upright)."""
     unlabelled: bool = False
     """Learn from unlabelled images of the train split too, from what the teacher says of them."""
+    consistent: bool = False
+    """Learn of a mirrored or turned image what the teacher sees in that very view, not in the upright image; the
+    teacher has up to eight times as much to look at, once (`inspection/training/second_looks.py`)."""
+
+    @property
+    def listens(self) -> bool:
+        """Whether it learns from a teacher at all."""
+        return self.distill_logits > 0 or self.distill_features > 0
 
     @model_validator(mode="before")
     @classmethod

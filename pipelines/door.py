@@ -125,6 +125,11 @@ def contradictions(config: RunConfig) -> Iterator[str]:
         yield f"split: test {split.test:g} + val {split.val:g} leave nothing to train on"
     if config.student.unlabelled and data.unlabelled is None:
         yield "student.unlabelled: no image is named as unlabelled; give data.unlabelled=FOLDER, or set it to false"
+    if config.student.consistent and not config.student.listens:
+        yield (
+            "student.consistent: there is no teacher to see what the student sees; set student.distill_logits "
+            "or student.distill_features above 0, or set it to false"
+        )
     if data.unlabelled is not None and data.patches is not None:
         yield "data.unlabelled: patches are cut around what is drawn, and nothing is drawn there; leave one of both out"
     wanted = f"timm:{config.teacher.backbone}"

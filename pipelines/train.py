@@ -98,8 +98,10 @@ def train(config: RunConfig, around: Surroundings) -> None:
     started = (*learning, around.student_weights, around.code)
     recipe, searched = c.student, None
     if c.search is not None:
-        recipe, searched = search_recipe(index, features, teacher, recipe, c.search, *started)
-    student = train_student(index, features, teacher, recipe, c.hardware, *started)
+        recipe, searched = search_recipe(
+            index, features, teacher, prepared, recipe, c.search, *started
+        )
+    student = train_student(index, features, teacher, prepared, recipe, c.hardware, *started)
     assessment = evaluate_models(index, test_set, features, teacher, student, c.device)
     explanations = explain_predictions(index, student, c.data.mask_threshold, c.seed, c.device)
     release, bundle = export_bundle(

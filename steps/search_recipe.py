@@ -13,7 +13,9 @@ from inspection.evaluation.searched import Searched
 from inspection.features.extract import Features
 from inspection.learning_config import SearchConfig, StudentConfig
 from inspection.store import Store
+from inspection.training.prepared_teacher import PreparedTeacher
 from inspection.training.search import search_recipe as search
+from inspection.training.second_looks import Eyes
 from inspection.training.teacher import TeacherResult
 
 
@@ -22,6 +24,7 @@ def search_recipe(
     index: ImageIndex,
     features: Features,
     teacher: TeacherResult,
+    prepared: PreparedTeacher,
     student: StudentConfig,
     limits: SearchConfig,
     seed: int,
@@ -43,6 +46,7 @@ def search_recipe(
         code=code,
         device=device,
         clock=time.monotonic,
+        eyes=Eyes(prepared.config, Store(Path(store)), seed, device),
     )
     log_metadata({"trials": len(found.trials), "chosen": found.chosen})
     return found.recipe, found

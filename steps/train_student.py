@@ -11,6 +11,8 @@ from inspection.data.index import ImageIndex
 from inspection.features.extract import Features
 from inspection.learning_config import HardwareConfig, StudentConfig
 from inspection.store import Store
+from inspection.training.prepared_teacher import PreparedTeacher
+from inspection.training.second_looks import Eyes
 from inspection.training.student import StudentResult, student_key
 from inspection.training.student import train_student as train
 from inspection.training.teacher import TeacherResult
@@ -21,6 +23,7 @@ def train_student(
     index: ImageIndex,
     features: Features,
     teacher: TeacherResult,
+    prepared: PreparedTeacher,
     student: StudentConfig,
     hardware: HardwareConfig,
     seed: int,
@@ -41,6 +44,7 @@ def train_student(
         folder=folder,
         device=device,
         hardware=hardware,
+        eyes=Eyes(prepared.config, Store(Path(store)), seed, device),
     )
     log_metadata({"epochs": result.epochs_run, "resumed_from": str(result.resumed_from)})
     return result

@@ -21,8 +21,9 @@ from inspection.features.device import resolve_device, use_own_cores
 from inspection.features.forward import embed_files, teacher_preprocessing
 from inspection.features.known import KnownBackbones
 from inspection.features.on_ray import embed_on_ray
+from inspection.features.orientation import UPRIGHT
 from inspection.learning_config import TeacherConfig
-from inspection.progress import bar
+from inspection.progress import Advance, bar
 from inspection.store import Store
 
 __all__ = ["SHARD", "Features", "compute_features", "extract_features", "teacher_preprocessing"]
@@ -33,6 +34,8 @@ Row = npt.NDArray[np.float32]
 
 SHARD = 256
 """Images per shard of the cache: what a kill may cost."""
+WORK = "teacher features"
+"""What the progress bar calls it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,9 +68,16 @@ class Features:
 
 
 def extract_features(
-    index: ImageIndex, config: TeacherConfig, *, store: Store, seed: int, device: str = "auto"
+    index: ImageIndex,
+    config: TeacherConfig,
+    *,
+    store: Store,
+    seed: int,
+    device: str = "auto",
+    view: int = UPRIGHT,
+    what: str = WORK,
 ) -> Features:
-    """Features of every usable image of `index`; what is cached is not computed again.
+    """Features of every usable image of `index`, seen in `view`; what is cached is not computed again.
 
     When all of it is cached, no image is opened and no network built: ids come from the index.
     """
@@ -80,32 +90,44 @@ def extract_features(
     if info is None:
         matrix, there = np.empty((len(names), 0), np.float32), np.zeros(len(names), bool)
     else:
-        matrix, there = _cached(store, info, names)
+        matrix, there = _cached(store, info, names, view)
     if info is None or not there.all():
         backbone = load_backbone(config, seed=seed, device=where)
         known.keep(config, backbone.info, seed=seed, device=where)
         if backbone.info != info:
             info = backbone.info
-            matrix, there = _cached(store, info, names)
+            matrix, there = _cached(store, info, names, view)
         rows = {names[row]: int(row) for row in np.flatnonzero(~there)}
         missing = {name: index.root / files[name] for name in rows}
-        made = compute_features(backbone, missing, config, store=store, seed=seed)
+        made = compute_features(
+            backbone, missing, config, store=store, seed=seed, view=view, what=what
+        )
         for name, row in rows.items():
             matrix[row] = made[name]
     return Features(tuple(names), matrix, info)
 
 
 def compute_features(
-    backbone: Backbone, files: Mapping[str, Path], config: TeacherConfig, *, store: Store, seed: int
+    backbone: Backbone,
+    files: Mapping[str, Path],
+    config: TeacherConfig,
+    *,
+    store: Store,
+    seed: int,
+    view: int = UPRIGHT,
+    what: str = WORK,
 ) -> dict[str, Row]:
     """Vectors of these images by id, computed whether cached or not, and cached."""
     if not files:
         return {}
     if config.features_engine == "ray":
-        blocks = embed_on_ray(files, config, backbone.info, seed=seed, device=str(backbone.device))
+        device = str(backbone.device)
+        blocks = embed_on_ray(files, config, backbone.info, seed=seed, device=device, view=view)
     else:
-        blocks = _embedded_here(backbone, files, config)
-    return _kept(blocks, FeatureCache(store.features, _recipe(backbone.info)), len(files))
+        blocks = _embedded_here(backbone, files, config, view)
+    cache = FeatureCache(store.features, _recipe(backbone.info, view))
+    with bar(what, len(files)) as advance:
+        return _kept(blocks, cache, len(files), advance)
 
 
 def _files(index: ImageIndex) -> dict[str, str]:
@@ -115,16 +137,20 @@ def _files(index: ImageIndex) -> dict[str, str]:
 
 
 def _cached(
-    store: Store, info: BackboneInfo, names: Sequence[str]
+    store: Store, info: BackboneInfo, names: Sequence[str], view: int
 ) -> tuple[Matrix, npt.NDArray[np.bool_]]:
     """Vectors in rows as `names`, and which rows the cache knew; the others hold nothing of meaning."""
     matrix = np.empty((len(names), info.embedding_size), np.float32)
-    return matrix, FeatureCache(store.features, _recipe(info)).fill(matrix, names)
+    return matrix, FeatureCache(store.features, _recipe(info, view)).fill(matrix, names)
 
 
-def _recipe(info: BackboneInfo) -> dict[str, object]:
-    """All that a vector depends on besides the image."""
+def _recipe(info: BackboneInfo, view: int) -> dict[str, object]:
+    """All that a vector depends on besides the image.
+
+    Upright is not said: vectors from before there were views stay known.
+    """
     return {
+        **({"view": view} if view != UPRIGHT else {}),
         "weights": info.weights_digest,
         "backbone": info.name,
         "pooling": info.pooling,
@@ -137,27 +163,26 @@ def _recipe(info: BackboneInfo) -> dict[str, object]:
 
 
 def _embedded_here(
-    backbone: Backbone, files: Mapping[str, Path], config: TeacherConfig
+    backbone: Backbone, files: Mapping[str, Path], config: TeacherConfig, view: int
 ) -> Iterator[tuple[list[str], Matrix]]:
     """Image ids and their vectors, in blocks."""
     names = iter(files)
-    for block in embed_files(backbone, list(files.values()), config.batch_size):
+    for block in embed_files(backbone, list(files.values()), config.batch_size, view):
         yield list(itertools.islice(names, len(block))), block
 
 
 def _kept(
-    blocks: Iterator[tuple[list[str], Matrix]], cache: FeatureCache, total: int
+    blocks: Iterator[tuple[list[str], Matrix]], cache: FeatureCache, total: int, advance: Advance
 ) -> dict[str, Row]:
     """All vectors, written to the cache a shard at a time."""
     found: dict[str, Row] = {}
     shard: dict[str, Row] = {}
-    with bar("teacher features", total) as advance:
-        for names, matrix in blocks:
-            shard.update(zip(names, matrix, strict=True))
-            for _ in names:
-                advance("")
-            if len(shard) >= SHARD or len(found) + len(shard) == total:
-                cache.write(list(shard), np.stack(list(shard.values())))
-                found.update(shard)
-                shard = {}
+    for names, matrix in blocks:
+        shard.update(zip(names, matrix, strict=True))
+        for _ in names:
+            advance("")
+        if len(shard) >= SHARD or len(found) + len(shard) == total:
+            cache.write(list(shard), np.stack(list(shard.values())))
+            found.update(shard)
+            shard = {}
     return found

@@ -24,6 +24,7 @@ from inspection.errors import UserError
 from inspection.features.backbone import Backbone, BackboneInfo
 from inspection.features.images import read_batch, read_pixels
 from inspection.features.memory import CPU_MOST, fitting_batch_size
+from inspection.features.orientation import UPRIGHT, seen_in
 from inspection.parallel import in_order
 
 Matrix = npt.NDArray[np.float32]
@@ -97,20 +98,20 @@ def teacher_preprocessing(info: BackboneInfo) -> Preprocessing:
 
 
 def embed_files(
-    backbone: Backbone, paths: Sequence[Path], batch_size: BatchSize
+    backbone: Backbone, paths: Sequence[Path], batch_size: BatchSize, view: int = UPRIGHT
 ) -> Iterator[Matrix]:
-    """Vectors of image files in order, in blocks (n, D); ImageError for a file that cannot be read."""
+    """Vectors of image files in one view, in order, in blocks (n, D); ImageError for a file that cannot be read."""
     if not paths:
         return iter(())
     threads = torch.get_num_threads()
     most = fitting_batch_size(backbone, threads) if batch_size == "auto" else batch_size
     if backbone.device.type == "cpu":
-        return _on_cores(backbone, paths, most, threads)
-    return _on_device(backbone, paths, most)
+        return _on_cores(backbone, paths, most, threads, view)
+    return _on_device(backbone, paths, most, view)
 
 
 def _on_cores(
-    backbone: Backbone, paths: Sequence[Path], most: int, threads: int
+    backbone: Backbone, paths: Sequence[Path], most: int, threads: int, view: int
 ) -> Iterator[Matrix]:
     """At most `most` images at once over all threads together."""
     each = min(math.ceil(min(most, len(paths)) / threads), CPU_MOST)
@@ -119,18 +120,19 @@ def _on_cores(
 
     def work(batch: Sequence[Path]) -> Matrix:
         torch.set_num_threads(1)  # of this thread and of those that start later
-        return forward(np.stack([read_pixels(path, preprocessing) for path in batch]))
+        pixels = [read_pixels(path, preprocessing) for path in batch]
+        return forward(seen_in(view, np.stack(pixels)))
 
     with _threads_kept(threads):
         yield from in_order(work, _batches(paths, each), workers=threads)
 
 
-def _on_device(backbone: Backbone, paths: Sequence[Path], most: int) -> Iterator[Matrix]:
+def _on_device(backbone: Backbone, paths: Sequence[Path], most: int, view: int) -> Iterator[Matrix]:
     preprocessing = teacher_preprocessing(backbone.info)
     forward = Forward(backbone, most)
 
     def read(batch: Sequence[Path]) -> npt.NDArray[np.uint8]:
-        return read_batch(batch, preprocessing)
+        return seen_in(view, read_batch(batch, preprocessing))
 
     yield from map(forward, in_order(read, _batches(paths, most), workers=1))
 

@@ -19,6 +19,7 @@ import numpy.typing as npt
 from inspection.errors import MissingExtra, WeightsError
 from inspection.features.backbone import BackboneInfo, load_backbone
 from inspection.features.forward import Matrix, embed_files
+from inspection.features.orientation import UPRIGHT
 from inspection.learning_config import TeacherConfig
 
 ROWS = 256
@@ -26,7 +27,13 @@ ROWS = 256
 
 
 def embed_on_ray(
-    files: Mapping[str, Path], config: TeacherConfig, info: BackboneInfo, *, seed: int, device: str
+    files: Mapping[str, Path],
+    config: TeacherConfig,
+    info: BackboneInfo,
+    *,
+    seed: int,
+    device: str,
+    view: int = UPRIGHT,
 ) -> Iterator[tuple[list[str], Matrix]]:
     """Image ids and their vectors in blocks, in any order; MissingExtra without Ray."""
     ray = _ray()
@@ -34,7 +41,7 @@ def embed_on_ray(
     rows = [{"image_id": name, "path": str(path.absolute())} for name, path in files.items()]
     made = ray.data.from_items(rows).map_batches(
         RayBackbone,
-        fn_constructor_kwargs=_told(config, info, seed, device),
+        fn_constructor_kwargs=_told(config, info, seed, device, view),
         batch_size=ROWS,
         batch_format="numpy",
         compute=ray.data.ActorPoolStrategy(min_size=1, max_size=actors.most),
@@ -68,7 +75,8 @@ class Actors:
 class RayBackbone:
     """A backbone in an actor: built once, then fed with batches of paths."""
 
-    def __init__(self, config: str, info: str, seed: int, device: str) -> None:
+    def __init__(self, config: str, info: str, seed: int, device: str, view: int = UPRIGHT) -> None:
+        self.view = view
         self.config = TeacherConfig.model_validate_json(config)
         self.backbone = load_backbone(self.config, seed=seed, device=device)
         expected = BackboneInfo.from_json(info.encode())
@@ -82,11 +90,13 @@ class RayBackbone:
     def __call__(self, batch: dict[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
         """The batch's image ids with their vectors."""
         paths = [Path(str(path)) for path in batch["path"]]
-        blocks = embed_files(self.backbone, paths, self.config.batch_size)
+        blocks = embed_files(self.backbone, paths, self.config.batch_size, self.view)
         return {"image_id": batch["image_id"], "vector": np.concatenate(list(blocks))}
 
 
-def _told(config: TeacherConfig, info: BackboneInfo, seed: int, device: str) -> dict[str, Any]:
+def _told(
+    config: TeacherConfig, info: BackboneInfo, seed: int, device: str, view: int = UPRIGHT
+) -> dict[str, Any]:
     """An actor's arguments, as text: nothing of ours is pickled."""
     if config.weights not in ("none", "hub"):
         absolute = str(Path(config.weights).absolute())
@@ -96,6 +106,7 @@ def _told(config: TeacherConfig, info: BackboneInfo, seed: int, device: str) -> 
         "info": info.to_json().decode(),
         "seed": seed,
         "device": device,
+        "view": view,
     }
 
 

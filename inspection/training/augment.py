@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch.nn import functional
 
+from inspection.features.orientation import COLUMNS, ROWS, TURNED, VIEWS
 from inspection.features.weights import Triple
 
 
@@ -38,6 +39,13 @@ class Augmentation:
     jitter: float = 0.0
     """Brightness, contrast and saturation, each as a factor 1 +- jitter."""
 
+    @property
+    def views(self) -> tuple[int, ...]:
+        """In which views (`inspection/features/orientation.py`) a square image may be shown."""
+        allowed = ROWS * (self.mirror and self.mirror_rows) + COLUMNS * self.mirror
+        allowed += TURNED * self.turn
+        return tuple(view for view in range(VIEWS) if view & allowed == view)
+
 
 def generator_for(seed: int, *position: int) -> torch.Generator:
     """A generator that depends on nothing but the seed and the position in the run."""
@@ -52,43 +60,58 @@ def augment(
     images: torch.Tensor, settings: Augmentation, generator: torch.Generator
 ) -> torch.Tensor:
     """uint8 (N, H, W, 3) to float (N, H, W, 3) on the scale 0..255, on the images' device."""
-    pixels = _relit(_moved(images, settings, generator).float(), settings, generator)
+    return augmented(images, settings, generator)[0]
+
+
+def augmented(
+    images: torch.Tensor, settings: Augmentation, generator: torch.Generator
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """As `augment`, and the view (N,) int64 that each image is shown in, on the CPU."""
+    moved, views = _moved(images, settings, generator)
+    pixels = _relit(moved.float(), settings, generator)
     # Drawn last and only when asked for: what is drawn above stays what it was without them.
     if settings.rotate > 0:
         pixels = _rotated(pixels, settings.rotate, generator)
-    return _jittered(pixels, settings.jitter, generator) if settings.jitter > 0 else pixels
+    if settings.jitter > 0:
+        pixels = _jittered(pixels, settings.jitter, generator)
+    return pixels, views
 
 
 def _moved(
     images: torch.Tensor, settings: Augmentation, generator: torch.Generator
-) -> torch.Tensor:
+) -> tuple[torch.Tensor, torch.Tensor]:
     count, height, width, _ = images.shape
     flipped = settings.mirror and settings.mirror_rows
-    rows = _places(count, height, settings.shift, flipped, generator)[:, :, None] * width
-    columns = _places(count, width, settings.shift, settings.mirror, generator)[:, None, :]
-    places = rows + columns
+    rows, up_down = _places(count, height, settings.shift, flipped, generator)
+    columns, left_right = _places(count, width, settings.shift, settings.mirror, generator)
+    places = rows[:, :, None] * width + columns[:, None, :]
+    views = ROWS * up_down + COLUMNS * left_right
     if settings.turn and height == width:
         turned = torch.rand(count, 1, 1, generator=generator) < 0.5
         places = torch.where(turned, places.transpose(1, 2), places)
+        views += TURNED * turned[:, 0, 0]
     places = places + torch.arange(count)[:, None, None] * (height * width)
     packed = functional.pad(images, (0, 1)).view(torch.int32)
     moved = packed.flatten().index_select(0, places.flatten().to(images.device))
-    return moved.view(torch.uint8).view(count, height, width, 4)[..., :3]
+    return moved.view(torch.uint8).view(count, height, width, 4)[..., :3], views
 
 
 def _places(
     count: int, side: int, share: float, mirror: bool, generator: torch.Generator
-) -> torch.Tensor:
-    """Which source row each row (N, side) is taken from: shifted, perhaps mirrored, reflected at the edges."""
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Which source row each row (N, side) is taken from: shifted, perhaps mirrored, reflected at the edges.
+
+    And which images (N,) are mirrored.
+    """
     reach = int(share * side)
     shift = torch.randint(-reach, reach + 1, (count, 1), generator=generator)
     places = torch.arange(side)[None, :] + shift
     places = places.abs()
     places = torch.where(places >= side, 2 * (side - 1) - places, places)
-    if mirror:
-        mirrored = torch.rand(count, 1, generator=generator) < 0.5
-        places = torch.where(mirrored, side - 1 - places, places)
-    return places
+    if not mirror:
+        return places, torch.zeros(count, dtype=torch.bool)
+    mirrored = torch.rand(count, 1, generator=generator) < 0.5
+    return torch.where(mirrored, side - 1 - places, places), mirrored[:, 0]
 
 
 def _relit(

@@ -104,7 +104,7 @@ def compare_classifiers(
     alone = _head_times(found)
     arithmetic = _backbone_arithmetic(config, seed)
     recipes = [_recipe(each, index, shipped, alone[each.name], arithmetic, seed) for each in found]
-    listened = shipped.config.distill_logits > 0 or shipped.config.distill_features > 0
+    listened = shipped.config.listens
     digest = teacher.digest()
     taught = [each.name for each in found if listened and each.teacher.digest() == digest]
     return line_up(

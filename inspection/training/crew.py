@@ -29,10 +29,9 @@ from lightning.pytorch.strategies import DDPStrategy
 
 from inspection.data.index import ImageIndex
 from inspection.errors import ConfigError, PlumblineError
-from inspection.features.extract import Features
 from inspection.learning_config import HardwareConfig, StudentConfig
-from inspection.models.heads import Teacher
 from inspection.records import Record
+from inspection.training.targets import TargetsByView
 
 MEMORY_FULL = 77
 """Exit code of a process that had no memory left."""
@@ -40,7 +39,7 @@ POLL = 0.1
 """Seconds between looks at who has come."""
 LEAVE = 60.0
 """Seconds that processes have to end by themselves, once the first has finished."""
-JOB, INDEX = "job.json", "index.parquet"
+JOB, INDEX, TARGETS = "job.json", "index.parquet", "targets.safetensors"
 HERE = "127.0.0.1"
 
 
@@ -53,7 +52,6 @@ class Job(Record):
     config: str
     seed: int
     device: str
-    taught: bool
     devices: int
     nodes: int
     address: str
@@ -198,7 +196,7 @@ class Crew:
 
 def crew_for(
     hardware: HardwareConfig,
-    lesson_of: tuple[ImageIndex, Features | None, Teacher | None, StudentConfig],
+    lesson_of: tuple[ImageIndex, TargetsByView, StudentConfig],
     *,
     seed: int,
     device: torch.device,
@@ -207,16 +205,13 @@ def crew_for(
 ) -> Crew | None:
     """The crew that `hardware` asks for, its lesson written beside the checkpoint; null for one process."""
     devices = _devices(hardware, device)
-    index, features, teacher, config = lesson_of
+    index, targets, config = lesson_of
     if devices * hardware.nodes == 1:
         return None
     lesson = folder / "lesson"
     lesson.mkdir(parents=True, exist_ok=True)
     index.save(lesson / INDEX)
-    taught = features is not None and teacher is not None
-    if features is not None and teacher is not None:
-        features.save(lesson)
-        teacher.save(lesson)
+    targets.save(lesson / TARGETS)
     address = hardware.address or HERE
     document = config.model_dump_json()
     job = Job(
@@ -225,7 +220,6 @@ def crew_for(
         document,
         seed,
         device.type,
-        taught,
         devices,
         hardware.nodes,
         address,

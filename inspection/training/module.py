@@ -20,7 +20,7 @@ from inspection.losses.distillation import (
     balanced_weights,
 )
 from inspection.models.student import Student
-from inspection.training.augment import Augmentation, augment, generator_for, to_network
+from inspection.training.augment import Augmentation, augmented, generator_for, to_network
 from inspection.training.mishaps import Diverged
 from inspection.training.mixing import mix_images
 from inspection.training.pieces import Gradients, ShareOfDropout, cut, share, with_gradients
@@ -33,7 +33,7 @@ from inspection.training.strategy import (
     rest_frozen,
 )
 from inspection.training.stream import Batch
-from inspection.training.targets import Targets
+from inspection.training.targets import Targets, TargetsByView
 
 AVERAGE = 0.98
 """Decay of the moving average of weights, per step, once it is warm."""
@@ -44,7 +44,7 @@ class Lesson:
     """Everything a training step reads."""
 
     pixels: PixelSource
-    targets: Targets
+    targets: TargetsByView
     augmentation: Augmentation
     total_steps: int
     seed: int
@@ -65,7 +65,7 @@ class Distillation(L.LightningModule):
         self.config = config
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(lesson.seed)
-            self.projection = _projection(student.embedding_size, lesson.targets.features)
+            self.projection = _projection(student.embedding_size, lesson.targets.blocks.features)
         self.loss = DistillationLoss(
             class_weights=balanced_weights(
                 lesson.targets.labels, student.num_classes, balance=config.balance_classes
@@ -109,8 +109,9 @@ class Distillation(L.LightningModule):
         step, positions = batch
         generator = generator_for(self.lesson.seed, 1, step)
         pixels = self.lesson.pixels.take(positions).to(self.device)
-        images = augment(pixels, self.lesson.augmentation, generator)
-        images, targets = self._mixed(images, positions, step)
+        images, views = augmented(pixels, self.lesson.augmentation, generator)
+        targets = self.lesson.targets.take(positions, views).to(self.device)
+        images, targets = self._mixed(images, targets, step)
         torch.manual_seed(int(generator.initial_seed() % 2**31))  # dropout draws globally
         total, values = self._learnt(images, targets)
         if self.world > 1:
@@ -122,10 +123,9 @@ class Distillation(L.LightningModule):
         return total
 
     def _mixed(
-        self, images: torch.Tensor, positions: torch.Tensor, step: int
+        self, images: torch.Tensor, targets: Targets, step: int
     ) -> tuple[torch.Tensor, Targets]:
         """The batch with its targets, mixed when asked to."""
-        targets = self.lesson.targets.take(positions).to(self.device)
         if self.config.mix == "none" and not self.config.unlabelled:
             return images, targets
         targets = targets.shared(self.student.num_classes)

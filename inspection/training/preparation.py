@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from deploy.edge.spec import Preprocessing
 from inspection.data.index import ImageIndex
+from inspection.errors import ConfigError
 from inspection.features.extract import Features
 from inspection.learning_config import StudentConfig
 from inspection.models.heads import Teacher
@@ -15,8 +16,9 @@ from inspection.training.augment import Augmentation
 from inspection.training.checkpoint import Checkpoint, load_checkpoint
 from inspection.training.labels import NO_LABEL, Rows, learnable_classes, rows_of
 from inspection.training.pixels import FromDisk, OpenPixels, PixelSource, ReadAhead, open_pixels
+from inspection.training.second_looks import Eyes, further_views
 from inspection.training.stream import Plan
-from inspection.training.targets import Targets, label_targets, teacher_targets
+from inspection.training.targets import TargetsByView, label_targets, teacher_targets
 
 if TYPE_CHECKING:
     from inspection.training.journal import Journal
@@ -36,8 +38,7 @@ class Prepared(NamedTuple):
 
 def prepared(
     index: ImageIndex,
-    features: Features | None,
-    teacher: Teacher | None,
+    targets: TargetsByView,
     config: StudentConfig,
     *,
     seed: int,
@@ -45,7 +46,10 @@ def prepared(
     folder: Path,
     pixels: OpenPixels = open_pixels,
 ) -> Prepared:
-    """The student as it starts, its lesson, and where an earlier call of the same `key` left off in `folder`."""
+    """The student as it starts, its lesson, and where an earlier call of the same `key` left off in `folder`.
+
+    `targets` are those of `targets_of`.
+    """
     # Lightning takes seconds to import: only a student that has to learn pays them.
     from inspection.training.journal import Habits, Journal
     from inspection.training.module import Distillation, Lesson
@@ -62,8 +66,8 @@ def prepared(
     plan, cut = Plan(len(train), config.batch_size, seed), preprocessing_of(config)
     lesson = Lesson(
         pixels=_ahead(pixels(train.paths, cut, what="training")),
-        targets=_targets(train, features, teacher, seed),
-        augmentation=_augmentation(config),
+        targets=targets,
+        augmentation=augmentation_of(config),
         total_steps=plan.steps_per_epoch * config.epochs,
         seed=seed,
     )
@@ -83,10 +87,30 @@ def splits(index: ImageIndex, config: StudentConfig) -> tuple[Rows, Rows]:
     return train, rows_of(index, "val", classes)
 
 
-def _targets(rows: Rows, features: Features | None, teacher: Teacher | None, seed: int) -> Targets:
+def targets_of(
+    index: ImageIndex,
+    features: Features | None,
+    teacher: Teacher | None,
+    config: StudentConfig,
+    *,
+    seed: int,
+    eyes: Eyes | None = None,
+) -> TargetsByView:
+    """What a student is to learn: of each training image or, if it asks for consistency, of each view of it."""
+    rows, _ = splits(index, config)
     if features is None or teacher is None:
         return label_targets(rows)
-    return teacher_targets(rows, features, teacher, seed=seed)
+    if not config.consistent:
+        return teacher_targets(rows, features, teacher, seed=seed)
+    if eyes is None:
+        raise ConfigError(
+            [
+                "student.consistent: only the teacher's features are here, not the backbone to look again with: "
+                "give eyes=Eyes(…) as well, or set it to false"
+            ]
+        )
+    further = further_views(index, rows, features, augmentation_of(config).views, eyes)
+    return teacher_targets(rows, features, teacher, seed=seed, further=further)
 
 
 def _never_seen(train: Rows, classes: tuple[str, ...]) -> list[str]:
@@ -94,7 +118,8 @@ def _never_seen(train: Rows, classes: tuple[str, ...]) -> list[str]:
     return [name for number, name in enumerate(classes) if number not in seen]
 
 
-def _augmentation(config: StudentConfig) -> Augmentation:
+def augmentation_of(config: StudentConfig) -> Augmentation:
+    """How far from what the camera saw it is shown its images."""
     return Augmentation(
         mirror=config.mirror,
         mirror_rows=config.mirror_axes == "both",

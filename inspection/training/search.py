@@ -25,8 +25,10 @@ from inspection.learning_config import SearchConfig, StudentConfig
 from inspection.models.heads import Teacher
 from inspection.store import Store
 from inspection.training.pixels import SharedPixels
+from inspection.training.preparation import targets_of
 from inspection.training.proposals import Proposal, propose
 from inspection.training.search_space import Space, space_of, start_of
+from inspection.training.second_looks import Eyes
 from inspection.training.trial import Material, TimeLeft, try_out
 
 RECIPE = "search v1"
@@ -56,17 +58,22 @@ def search_recipe(
     code: str,
     device: str = "auto",
     clock: Callable[[], float],
+    eyes: Eyes | None = None,
 ) -> Searched:
     """Try recipes until the time, the number of trials or the space is used up; `clock` gives seconds.
 
-    ConfigError and DataError for what would stop any student; `weights`, `code` as in `Material`.
+    ConfigError and DataError for what would stop any student; `weights`, `code` as in `Material`, `eyes` as in
+    `train_student`.
     """
     rows = learnable_rows(index)
     budget, images = float(seconds_of(search.budget)), len(rows.split("val"))
     if missing := sorted(set(index.classes) - set(rows.classes)):
         why = f"'{missing[0]}' is seen in the test split alone, so no trial could learn what the student has to"
         return Searched(asked, 0, (), budget, 0.0, images, why)
-    material = Material(rows, features, teacher, seed, device, store, weights, code)
+    if asked.consistent and asked.listens:
+        # Looking again is done once for all trials, and is no part of any one's time.
+        targets_of(rows, features, teacher, asked, seed=seed, eyes=eyes)
+    material = Material(rows, features, teacher, seed, device, store, weights, code, eyes)
     return _Search(material, asked, search, clock).run(budget, images)
 
 

@@ -71,7 +71,7 @@ def _part(name: str, asked: StudentConfig, search: SearchConfig) -> Iterator[Cho
         yield _among(name, asked.mix, "none", "mixup", "cutmix")
     elif name == "label_smoothing":
         yield _among(name, asked.label_smoothing, 0.0, 0.05, 0.1)
-    elif name == "distill_logits" and asked.distill_logits + asked.distill_features > 0:
+    elif name == "distill_logits" and asked.listens:
         # A config without distillation says so on purpose.
         yield Range(name, 0.1, 0.9)
     elif name == "strategy" and asked.weights != "none":

@@ -30,8 +30,9 @@ from inspection.training.checkpoint import CHECKPOINT, Checkpoint
 from inspection.training.epochs import Epoch, Watch, predict, unwatched
 from inspection.training.labels import learnable_classes
 from inspection.training.pixels import FromDisk, OpenPixels, open_pixels
-from inspection.training.preparation import prepared, preprocessing_of, splits
+from inspection.training.preparation import prepared, preprocessing_of, splits, targets_of
 from inspection.training.scores import Score
+from inspection.training.second_looks import Eyes
 from inspection.training.strategy import trained_count
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ LATER_KEYS = (
     "rotate",
     "mirror_axes",
     "unlabelled",
+    "consistent",
 )
 """Settings that came after the first runs: at their defaults they are no part of a key, or old runs would be lost."""
 
@@ -118,11 +120,13 @@ def train_student(
     hardware: HardwareConfig = ALONE,
     watch: Watch = unwatched,
     pixels: OpenPixels = open_pixels,
+    eyes: Eyes | None = None,
 ) -> StudentResult:
     """Train a student into `folder`, going on from what an earlier, killed call left there.
 
     `features` and `teacher` may be None when nothing is to be distilled: a classifier that learns from labels alone.
-    `watch` may end a training early; `pixels` may know images from an earlier one.
+    `watch` may end a training early; `pixels` may know images from an earlier one; `eyes` are what `config.consistent`
+    makes the teacher look with.
     """
     use_own_cores()
     classes = learnable_classes(index)
@@ -137,17 +141,16 @@ def train_student(
     from inspection.training.fit import fit
 
     place = resolve_device(device)
+    targets = targets_of(index, features, teacher, config, seed=seed, eyes=eyes)
     crew = crew_for(
         hardware,
-        (index, features, teacher, config),
+        (index, targets, config),
         seed=seed,
         device=place,
         key=key,
         folder=folder,
     )
-    ready = prepared(
-        index, features, teacher, config, seed=seed, key=key, folder=folder, pixels=pixels
-    )
+    ready = prepared(index, targets, config, seed=seed, key=key, folder=folder, pixels=pixels)
     start, journal = ready.start, ready.journal
     journal.watch = watch
     for name in ready.never_seen:
@@ -177,19 +180,25 @@ def _check_teacher(
     config: StudentConfig,
 ) -> None:
     """Whether there is a teacher where one is needed, and it knows the same classes."""
-    listens = config.distill_logits > 0 or config.distill_features > 0
-    if listens and (features is None or teacher is None):
+    if config.listens and (features is None or teacher is None):
         raise ConfigError(
             [
                 "student.distill_logits: there is no teacher to distil from: train one, or set "
                 "student.distill_logits=0 and student.distill_features=0"
             ]
         )
-    if config.unlabelled and not listens:
+    if config.unlabelled and not config.listens:
         raise ConfigError(
             [
                 "student.unlabelled: only a teacher can say what unlabelled images show: set "
                 "student.distill_logits or student.distill_features above 0"
+            ]
+        )
+    if config.consistent and not config.listens:
+        raise ConfigError(
+            [
+                "student.consistent: there is no teacher to see what the student sees: set "
+                "student.distill_logits or student.distill_features above 0, or set it to false"
             ]
         )
     if teacher is not None and teacher.classes != classes:

@@ -18,6 +18,7 @@ from inspection.training.mishaps import is_memory_full
 from inspection.training.pixels import OpenPixels
 from inspection.training.proposals import Proposal
 from inspection.training.search_space import configured
+from inspection.training.second_looks import Eyes
 from inspection.training.student import StudentResult, student_key, train_student
 
 
@@ -33,6 +34,7 @@ class Material:
     store: Store
     weights: str
     code: str
+    eyes: Eyes | None = None
 
     def key(self, config: StudentConfig) -> str:
         """Of the training of `config`."""
@@ -124,6 +126,7 @@ def _trained(
         device=material.device,
         watch=watched,
         pixels=pixels,
+        eyes=material.eyes,
     )
 
 

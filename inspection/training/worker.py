@@ -16,13 +16,12 @@ import torch
 
 from inspection.data.index import ImageIndex
 from inspection.features.device import use_own_cores
-from inspection.features.extract import Features
 from inspection.learning_config import StudentConfig
-from inspection.models.heads import Teacher
-from inspection.training.crew import INDEX, JOB, MEMORY_FULL, Job, ready, seat_of
+from inspection.training.crew import INDEX, JOB, MEMORY_FULL, TARGETS, Job, ready, seat_of
 from inspection.training.fit import take_part
 from inspection.training.mishaps import Diverged, is_memory_full
 from inspection.training.preparation import prepared
+from inspection.training.targets import TargetsByView
 
 WATCH = 1.0
 """Seconds between looks at whether the parent still lives."""
@@ -36,8 +35,7 @@ def main(arguments: Sequence[str]) -> int:
     job = Job.load(lesson / JOB)
     ready_made = prepared(
         ImageIndex.load(lesson / INDEX),
-        Features.load(lesson) if job.taught else None,
-        Teacher.load(lesson) if job.taught else None,
+        TargetsByView.load(lesson / TARGETS),
         StudentConfig.model_validate_json(job.config),
         seed=job.seed,
         key=job.key,

@@ -16,6 +16,7 @@ from inspection.learning_config import StudentConfig, TeacherConfig
 from inspection.models.heads import Teacher
 from inspection.store import Store
 from inspection.training.pixels import OpenPixels, open_pixels
+from inspection.training.second_looks import Eyes
 from inspection.training.student import StudentResult, train_student
 from inspection.training.teacher import train_teacher
 
@@ -23,6 +24,7 @@ SIDE = 32
 CONFIG = StudentConfig(
     image_size=SIDE, epochs=16, batch_size=8, learning_rate=5e-3, patience=16, distill_features=0.2
 )
+TEACHER = TeacherConfig(backbone="test_resnet", image_size=64)
 
 CHILD = """
 import os, signal, sys
@@ -33,6 +35,7 @@ from inspection.features.extract import Features
 from inspection.models.heads import Teacher
 from inspection.training import module
 from inspection.training.student import train_student
+from tests.unit.learning_material import eyes_of
 
 home, folder, config, die_at = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3], int(sys.argv[4])
 finish = module.Distillation.finish_step
@@ -46,7 +49,7 @@ def finish_step(self):
 module.Distillation.finish_step = finish_step
 train_student(
     ImageIndex.load(home / "index.parquet"), Features.load(home), Teacher.load(home),
-    StudentConfig.model_validate_json(config), seed=3, folder=folder, device="cpu",
+    StudentConfig.model_validate_json(config), seed=3, folder=folder, device="cpu", eyes=eyes_of(home),
 )
 """
 """Trains in a process of its own, and dies at a step."""
@@ -82,12 +85,16 @@ def surfaces(home: Path, count: int, classes: tuple[str, ...] = CLASSES) -> Imag
 def taught(home: Path, count: int = 48) -> Path:
     """`home` with surfaces (`index.parquet`), their features and a teacher."""
     index = surfaces(home, count)
-    config = TeacherConfig(backbone="test_resnet", image_size=64)
-    features = extract_features(index, config, store=Store(home / "s"), seed=0, device="cpu")
+    features = extract_features(index, TEACHER, store=Store(home / "s"), seed=0, device="cpu")
     index.save(home / "index.parquet")
     features.save(home)
-    train_teacher(index, features, config, seed=0).teacher.save(home)
+    train_teacher(index, features, TEACHER, seed=0).teacher.save(home)
     return home
+
+
+def eyes_of(home: Path) -> Eyes:
+    """Those that made the features of `taught`."""
+    return Eyes(TEACHER, Store(home / "s"), 0, "cpu")
 
 
 def trained(
@@ -100,7 +107,15 @@ def trained(
     index = ImageIndex.load(home / "index.parquet")
     features, teacher = Features.load(home), Teacher.load(home)
     return train_student(
-        index, features, teacher, config, seed=seed, folder=folder, device="cpu", pixels=pixels
+        index,
+        features,
+        teacher,
+        config,
+        seed=seed,
+        folder=folder,
+        device="cpu",
+        pixels=pixels,
+        eyes=eyes_of(home),
     )
 
 

@@ -14,7 +14,7 @@ from inspection.learning_config import SearchConfig, StudentConfig
 from inspection.models.heads import Teacher
 from inspection.store import Store
 from inspection.training.search import search_recipe
-from tests.unit.learning_material import CONFIG
+from tests.unit.learning_material import CONFIG, eyes_of
 
 EPOCHS = 4
 STEPS = 6  # per epoch: 24 training images
@@ -56,6 +56,7 @@ def searched(
         store=Store(store),
         device="cpu",
         clock=clock or Clock(0.01),
+        eyes=eyes_of(home),
         **HASHES,
     )
 

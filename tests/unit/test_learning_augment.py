@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import numpy as np
 import pytest
 import torch
@@ -10,9 +12,16 @@ from hypothesis import strategies as st
 
 from inspection.errors import DataError
 from inspection.features.backbone import normalised
+from inspection.features.orientation import seen_in
 from inspection.models.graph import DeployGraph
 from inspection.models.registry import build_student
-from inspection.training.augment import Augmentation, augment, generator_for, to_network
+from inspection.training.augment import (
+    Augmentation,
+    augment,
+    augmented,
+    generator_for,
+    to_network,
+)
 from inspection.training.stream import EpochStream, Plan
 
 STILL = Augmentation(mirror=False, turn=False, shift=0.0, gain=0.0, offset=0.0, noise=0.0)
@@ -38,6 +47,60 @@ def test_mirrors_and_turns_are_the_eight_of_a_square_and_all_occur() -> None:
     out = augment(image.expand(200, -1, -1, -1), settings, generator_for(0)).numpy()
     seen = [next(i for i, view in enumerate(eight) if np.array_equal(view, got)) for got in out]
     assert set(seen) == set(range(8))
+
+
+@pytest.mark.parametrize(
+    ("settings", "views"),
+    [
+        ({}, {0, 1, 2, 3, 4, 5, 6, 7}),
+        ({"mirror_rows": False}, {0, 2, 4, 6}),
+        ({"turn": False}, {0, 1, 2, 3}),
+        ({"mirror": False}, {0, 4}),
+        ({"mirror_rows": False, "turn": False}, {0, 2}),
+        ({"mirror": False, "turn": False}, {0}),
+    ],
+)
+def test_the_view_that_is_named_is_the_view_that_is_shown(
+    settings: dict[str, bool], views: set[int]
+) -> None:
+    """A teacher's image is turned by `seen_in`, a student's by a gather: both have to mean the same by a number."""
+    asked = Augmentation(shift=0.0, gain=0.0, offset=0.0, noise=0.0, **settings)
+    image = picture()
+    out, named = augmented(image.expand(200, -1, -1, -1), asked, generator_for(0))
+    plain = image[0].numpy()
+    assert len({seen_in(view, plain).tobytes() for view in range(8)}) == 8
+    for got, view in zip(out.to(torch.uint8).numpy(), named.tolist(), strict=True):
+        assert np.array_equal(got, seen_in(view, plain))
+    assert set(named.tolist()) == set(asked.views) == views
+
+
+def test_what_shifts_is_the_view_that_is_named() -> None:
+    asked = Augmentation(shift=0.25, gain=0.0, offset=0.0, noise=0.0)
+    image = picture(12)
+    out, named = augmented(image.expand(100, -1, -1, -1), asked, generator_for(0))
+    for got, view in zip(out.to(torch.uint8).numpy(), named.tolist(), strict=True):
+        seen = np.pad(seen_in(view, image[0].numpy()), ((3, 3), (3, 3), (0, 0)), mode="reflect")
+        windows = (seen[y : y + 12, x : x + 12] for y in range(7) for x in range(7))
+        assert any(np.array_equal(window, got) for window in windows)
+
+
+@pytest.mark.parametrize(
+    ("settings", "sha256"),
+    [
+        ({}, "a9880027d3034886"),
+        ({"turn": False}, "b8010e6253405cd1"),
+        ({"mirror": False}, "6ecfa69a1b7c897c"),
+        ({"mirror_rows": False}, "1623164d3b30c518"),
+    ],
+)
+def test_images_are_moved_as_before_there_were_views(
+    settings: dict[str, bool], sha256: str
+) -> None:
+    """Written down from the code before: a change of draws would change every student."""
+    asked = Augmentation(gain=0.0, offset=0.0, noise=0.0, **settings)
+    out = augment(picture().expand(64, -1, -1, -1), asked, generator_for(7, 1, 2))
+    pixels = out.to(torch.uint8).contiguous().numpy().tobytes()
+    assert hashlib.sha256(pixels).hexdigest()[:16] == sha256
 
 
 def test_oblong_images_are_mirrored_but_never_turned() -> None:

@@ -23,7 +23,7 @@ from inspection.training.checkpoint import CHECKPOINT
 from inspection.training.crew import MEMORY_FULL, Crew, Job
 from inspection.training.pieces import share
 from inspection.training.student import StudentResult, train_student
-from tests.unit.learning_material import SIDE, taught
+from tests.unit.learning_material import SIDE, eyes_of, taught
 
 pytestmark = [pytest.mark.training, pytest.mark.slow, pytest.mark.process]
 
@@ -38,6 +38,7 @@ CONFIG = StudentConfig(
     learning_rate=1e-3,
     distill_features=0.2,
     mix="mixup",
+    consistent=True,
 )
 CHILD = """
 import sys
@@ -47,12 +48,13 @@ from inspection.data.index import ImageIndex
 from inspection.features.extract import Features
 from inspection.models.heads import Teacher
 from inspection.training.student import train_student
+from tests.unit.learning_material import eyes_of
 
 home, folder = Path(sys.argv[1]), Path(sys.argv[2])
 train_student(
     ImageIndex.load(home / "index.parquet"), Features.load(home), Teacher.load(home),
     StudentConfig.model_validate_json(sys.argv[3]), seed=3, folder=folder, device="cpu",
-    hardware=HardwareConfig.model_validate_json(sys.argv[4]),
+    hardware=HardwareConfig.model_validate_json(sys.argv[4]), eyes=eyes_of(home),
 )
 """
 
@@ -76,6 +78,7 @@ def trained(
         folder=folder,
         device="cpu",
         hardware=hardware,
+        eyes=eyes_of(home),
     )
 
 
@@ -187,7 +190,7 @@ def test_a_second_machine_joins_by_the_command_that_is_printed(
 
 
 def test_a_process_without_memory_is_full_memory_here_too(tmp_path: Path) -> None:
-    job = Job("k", tmp_path, "{}", 0, "cpu", False, 2, 1, "127.0.0.1", 1, 4)
+    job = Job("k", tmp_path, "{}", 0, "cpu", 2, 1, "127.0.0.1", 1, 4)
     ended = subprocess.Popen([sys.executable, "-c", f"raise SystemExit({MEMORY_FULL})"])
     ended.wait()
     with pytest.raises(MemoryError, match="training process 1 had no memory left"):

@@ -160,6 +160,7 @@ NEW_VALUES = {
     "rotate": 5.0,
     "mirror_axes": "horizontal",
     "unlabelled": True,
+    "consistent": True,
 }
 
 
