@@ -72,13 +72,13 @@ def grid(store: Path) -> dict[str, Any]:
         "sentence": answer["sentence"],
         "recipes": {one["name"]: recipe(one) for one in compared["recipes"]},
         "against_the_best": {
-            " / ".join(pair["pair"]): {
+            f"{pair['first']} / {pair['second']}": {
                 "verdict": pair["verdict"],
                 "difference": pair["difference"],
                 "p": pair["p"],
             }
             for pair in compared["pairs"]
-            if answer["best"] in pair["pair"]
+            if answer["best"] in (pair["first"], pair["second"])
         },
     }
 
