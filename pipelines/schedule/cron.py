@@ -16,7 +16,7 @@ from itertools import takewhile
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from inspection.data.readers.stated import shown
-from inspection.errors import UserError
+from inspection.errors import MissingExtra, UserError
 from pipelines.settings import nearest
 
 FARTHEST_BACK = timedelta(hours=3)
@@ -113,8 +113,10 @@ def zone_of(name: str) -> ZoneInfo:
 
 
 def _checked(expression: str) -> str:
-    from cronsim import CronSim, CronSimError
-
+    try:
+        from cronsim import CronSim, CronSimError
+    except ImportError as error:
+        raise MissingExtra("pipeline", "plumbline schedule") from error
     parts = expression.split()
     if len(parts) != 5:
         raise UserError(f"cron {shown(expression)}: has {len(parts)} fields, give five: {EXAMPLE}")

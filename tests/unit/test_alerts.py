@@ -16,7 +16,6 @@ import yaml
 
 from inspection.errors import ConfigError, Refused
 from inspection.store import Store
-from pipelines.alerts.channels import ROUNDS
 from pipelines.alerts.config import load_alerts
 from pipelines.alerts.told import Event, origin_of_firing, origin_of_run, record_of, tell
 from pipelines.cli import run_command_line
@@ -133,14 +132,15 @@ def test_a_mail_server_that_refuses_the_mail(store: Store) -> None:
 
 
 def test_slow_servers__cost_a_bounded_time(store: Store) -> None:
-    with mail_server(Mailbox(delay=3.0)) as box, hook_server(Hook(delay=3.0)) as hook:
+    with mail_server(Mailbox(delay=20.0)) as box, hook_server(Hook(delay=20.0)) as hook:
         wanted(store, timeout=0.5, email=mail_to(box.port), webhook={"url": hook.url})
         began = time.monotonic()
         sent = tell(store, {}, event(), NOW)
         took = time.monotonic() - began
-    assert "timed out" in sent["email"]
-    assert sent["webhook"].endswith("no answer in time")
-    assert took < 0.5 * ROUNDS + 1.0
+    # Which of the two limits comes first, a busy machine decides.
+    assert re.search("timed out|no end of it within 1.5 s", sent["email"]), sent
+    assert re.search("no answer in time|no end of it within 1.5 s", sent["webhook"]), sent
+    assert took < 10
 
 
 def test_a_server_that_never_comes_to_an_end__is_left(store: Store) -> None:

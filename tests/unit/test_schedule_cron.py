@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inspection.errors import UserError
+from inspection.errors import MissingExtra, UserError
 from pipelines.schedule.cron import cron_of
 from tests.unit.schedule_material import counted_out
 
@@ -108,3 +109,9 @@ def test_mistakes__are_one_sentence(expression: str, zone: str, says: str) -> No
     with pytest.raises(UserError, match=says) as caught:
         cron_of(expression, zone)
     assert "\n" not in str(caught.value)
+
+
+def test_without_the_library__the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "cronsim", None)
+    with pytest.raises(MissingExtra, match="plumbline schedule needs the 'pipeline' extra"):
+        cron_of("0 * * * *", "UTC")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import signal
 import sqlite3
@@ -97,6 +98,19 @@ def test_how_a_command_ended__is_written_with_its_reason(
     firing = made.firing()
     assert (firing.status, firing.exit_code, firing.sentence) == (status, code, sentence)
     assert firing.started is not None
+
+
+def test_a_failure__is_told_by_the_keeper(bench: Any, tmp_path: Path) -> None:
+    made = bench("echo 'error: no such config' >&2; exit 2")
+    made.book.add(planned(folder=tmp_path), NOON)
+    (made.places.store.root / "alerts.yaml").write_text(f"file: {tmp_path}/told.jsonl\n")
+    made.clock.at = NOON + HOUR
+    made.scheduler().round()
+    ended(made.keepers[0])
+    (told,) = map(json.loads, (tmp_path / "told.jsonl").read_text().splitlines())
+    assert (told["kind"], told["what"]) == ("failed", "schedule 'line'")
+    assert told["sentence"] == "no such config"
+    assert told["origin"] == "firing of line 2026-06-01T13:00:00+00:00 1"
 
 
 def test_the_command_gets_its_folder_store_and_name(bench: Any, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import textwrap
 from pathlib import Path
 
@@ -52,6 +53,9 @@ def test_an_orchestrator_that_says_it_keeps_clocks__is_given_the_schedule(tmp_pa
     line = Line(tmp_path / "line", "name: tiny\ndata: {kind: synthetic}\n")
     for folder in ("log", "bundle"):
         (line.folder / folder).mkdir()
+    line.store.mkdir()
+    # No launcher waits for such a run: who is told, is told by ZenML's failure hook.
+    (line.store / "alerts.yaml").write_text(f"file: {line.folder}/told.jsonl\n")
     command = ["--", "monitor", "line.yaml", "log", "--bundle", "bundle"]
     code, _, err = line.say("schedule", "add", "watch", "--cron", "5 * * * *", *command)
     assert code == 0, err
@@ -70,3 +74,6 @@ def test_an_orchestrator_that_says_it_keeps_clocks__is_given_the_schedule(tmp_pa
     assert code == 0, err
     assert out.splitlines()[-1] == "watch 5 * * * * True"
     assert "has no manifest.json" in err
+    (told,) = map(json.loads, (line.folder / "told.jsonl").read_text().splitlines())
+    assert (told["kind"], told["what"]) == ("failed", "monitor of watch")
+    assert "has no manifest.json" in told["sentence"]
