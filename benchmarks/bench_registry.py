@@ -18,6 +18,7 @@ import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -320,27 +321,26 @@ def measured(parts: dict[str, dict[str, Any]]) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Each part on a server of its own making; with --only the others stay as the file has them."""
+    """Who on SQLite, the rest on one server; with --only the other parts stay as the file has them."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--races", type=int, default=RACES)
     parser.add_argument("--kills", type=int, default=KILLS)
     parser.add_argument("--only", nargs="+", default=["who", "rollback", "kills", "races"])
     asked = parser.parse_args()
-    with tempfile.TemporaryDirectory() as scratch:
+    with tempfile.TemporaryDirectory() as scratch, contextlib.ExitStack() as servers:
         folder = Path(scratch)
-        if "who" in asked.only:
-            write_result("registry", measured({"who": who_figures(folder / "sqlite", MOMENTS)}))
-        with registry_server(workers=2) as url:
-            os.environ[URI_SETTING] = url
-            for part, measure in {
-                "rollback": lambda: rollback_figures(folder, ROLLBACKS),
-                "kills": lambda: kill_figures(folder, asked.kills),
-                "races": lambda: race_figures(folder, asked.races),
-            }.items():
-                if part in asked.only:
-                    figures = measure()
-                    figures["load_average_meanwhile"] = round(os.getloadavg()[1], 1)
-                    write_result("registry", measured({part: figures}))
+        parts: dict[str, Callable[[], dict[str, Any]]] = {
+            "who": lambda: who_figures(folder / "sqlite", MOMENTS),
+            "rollback": lambda: rollback_figures(folder, ROLLBACKS),
+            "kills": lambda: kill_figures(folder, asked.kills),
+            "races": lambda: race_figures(folder, asked.races),
+        }
+        for part in asked.only:
+            if part != "who" and URI_SETTING not in os.environ:
+                os.environ[URI_SETTING] = servers.enter_context(registry_server(workers=2))
+            figures = parts[part]()
+            figures["load_average_meanwhile"] = round(os.getloadavg()[1], 1)
+            write_result("registry", measured({part: figures}))
 
 
 if __name__ == "__main__":

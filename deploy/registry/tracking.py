@@ -31,8 +31,8 @@ ENVIRONMENT = {
 }
 URI_SETTING = "PLUMBLINE_TRACKING_URI"
 REMOTE = ("http://", "https://")
-FIRST_CALL = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
-"""A server that is not there is told at once."""
+FIRST_CALL = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEOUT": "60"}
+"""A server that is not there is told at once; one that wakes up with the first call may take its time."""
 LATER_CALLS = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3"}
 """MLflow's own seven, each after twice the time, would be four minutes."""
 MAX_PARAM = 500
