@@ -12,7 +12,7 @@ from inspection.evaluation.loop import decide, follow
 from pipelines.commands.target import checked_target
 from pipelines.door import load_config
 from pipelines.launcher.run_records import all_runs
-from pipelines.loop.events import ALL, gathered
+from pipelines.loop.events import ALL, gathered, standing_of
 from pipelines.output import Answer
 from pipelines.schedule.places import Places
 from pipelines.settings import Settings
@@ -59,11 +59,11 @@ def write_status(
 
 
 def _status(name: str, loop: str, mend: bool, settings: Settings, at: datetime) -> Status:
-    from deploy.registry.aliases import CHAMPION, stand
+    from deploy.registry.aliases import CHAMPION
     from deploy.registry.history import reigns
     from inspection.reporting.status_page import Status
 
-    standing = stand(settings.store, name)
+    standing = standing_of(settings.store, name)
     holder = standing.holders.get(CHAMPION)
     every = reigns(standing.ledger, CHAMPION, at)
     return Status(

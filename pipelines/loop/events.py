@@ -14,6 +14,7 @@ from pipelines.loop.journal import read_events, write_event
 
 if TYPE_CHECKING:
     from data_checks.drift_history import BatchRecord
+    from deploy.registry.aliases import Standing
     from deploy.registry.history import Reign
 
 ALL = "all"
@@ -37,6 +38,19 @@ def gathered(store: Store, name: str, now: datetime) -> list[Event]:
     return sorted(events, key=lambda event: event.time)
 
 
+def standing_of(store: Store, name: str) -> Standing:
+    """The model's aliases and ledger; empty ones where nothing was registered yet, and nothing is created by looking."""
+    from deploy.registry.aliases import Standing, stand
+    from deploy.registry.ledger import Ledger
+    from deploy.registry.models import nothing_yet
+    from deploy.registry.tracking import speaking
+
+    if nothing_yet(store):
+        return Standing(name, Ledger(), {})
+    with speaking(store):
+        return stand(store, name)
+
+
 def judged(record: BatchRecord) -> BatchJudged:
     """A record of the monitor as the loop reads it."""
     return BatchJudged(
@@ -50,14 +64,14 @@ def judged(record: BatchRecord) -> BatchJudged:
 
 
 def _in_service(store: Store, name: str, now: datetime) -> Iterable[ModelInService]:
-    from deploy.registry.aliases import CHAMPION, stand
+    from deploy.registry.aliases import CHAMPION
     from deploy.registry.history import reigns
 
     def event(reign: Reign) -> Iterable[ModelInService]:
         if reign.holder is not None:
             yield ModelInService(reign.since, reign.holder.digest, reign.holder.version)
 
-    every = reigns(stand(store, name).ledger, CHAMPION, now)
+    every = reigns(standing_of(store, name).ledger, CHAMPION, now)
     return [told for reign in every for told in event(reign)]
 
 
