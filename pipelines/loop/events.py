@@ -39,11 +39,10 @@ def gathered(store: Store, name: str, now: datetime) -> list[Event]:
 
 
 def standing_of(store: Store, name: str) -> Standing:
-    """The model's aliases and ledger; empty ones where nothing was registered yet, and nothing is created by looking."""
+    """The model's aliases and ledger; empty where nothing was registered yet; looking creates nothing."""
     from deploy.registry.aliases import Standing, stand
     from deploy.registry.ledger import Ledger
-    from deploy.registry.models import nothing_yet
-    from deploy.registry.tracking import speaking
+    from deploy.registry.tracking import nothing_yet, speaking
 
     if nothing_yet(store):
         return Standing(name, Ledger(), {})
