@@ -4,7 +4,7 @@ Absolute floors and limits hold for any model. Against a champion one way has to
 (`inspection/evaluation/gate_ways.py`), each a statement about parts not yet seen, wrong at most 1 time in 20.
 
 Covered: chance in the gate set. Not covered: a gate set used so often that models are chosen by it; its error rates
-then are those of the luckiest of many (`docs/decisions/0005-promotion-is-shown.md`).
+then are those of the luckiest of many (`docs/decisions/0010-promotion-is-shown.md`).
 """
 
 from __future__ import annotations
