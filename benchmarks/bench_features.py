@@ -46,6 +46,7 @@ from inspection.features.extract import (
 from inspection.features.images import read_batch
 from inspection.features.known import KnownBackbones
 from inspection.features.memory import CPU_MOST
+from inspection.features.orientation import UPRIGHT
 from inspection.learning_config import TeacherConfig
 from inspection.parallel import in_order
 from inspection.store import Store
@@ -165,7 +166,7 @@ def second_run(rounds: int) -> dict[str, Any]:
         store = Store(Path(folder))
         info = load_backbone(config, seed=0).info
         KnownBackbones(store.features / "backbones").keep(config, info, seed=0, device="cpu")
-        cache = FeatureCache(store.features, _recipe(info))
+        cache = FeatureCache(store.features, _recipe(info, UPRIGHT))
         for first in range(0, CACHED, 256):
             part = names[first : first + 256]
             cache.write(part, rng.random((len(part), info.embedding_size), dtype=np.float32))

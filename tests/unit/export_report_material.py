@@ -10,7 +10,8 @@ from typing import Any
 from deploy.edge.spec import Plan
 from deploy.export.certificate import Certificate, CertificateRow, ClassDelta, Measured, pending_row
 from deploy.export.planned import Planned, Precision, Timed
-from inspection.evaluation.gate import GateRow, GateVerdict
+from inspection.evaluation.gate import GateVerdict
+from inspection.evaluation.gate_rows import GateRow
 from inspection.reporting.export_run import ExportReport
 from tests.unit.reporting_material import NOW
 
@@ -156,7 +157,7 @@ def certificate() -> Certificate:
 
 
 def verdict(*reasons: str) -> GateVerdict:
-    floor = GateRow("accuracy", 0.994, 0.9, 0.996, -0.002, not reasons)
+    floor = GateRow("accuracy", 0.994, 0.996, "at least 0.9", "; ".join(reasons))
     sentence = f"'neu_det' is refused: {reasons[0]}" if reasons else "'neu_det' passes"
     return GateVerdict(
         passed=not reasons,
@@ -165,7 +166,8 @@ def verdict(*reasons: str) -> GateVerdict:
         test_digest=digest_of("test"),
         reasons=reasons,
         table=(floor,),
-        class_changes=(),
+        duel=None,
+        way="" if reasons else "floors",
         sentence=sentence,
     )
 

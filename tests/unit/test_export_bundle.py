@@ -22,6 +22,7 @@ from deploy.edge.errors import BundleError, TamperedBundle
 from deploy.edge.files import sha256_file
 from deploy.edge.inspector import Inspector
 from deploy.edge.shelf import install, workshop
+from deploy.edge.statistics import STATISTICS
 from deploy.export import release
 from deploy.export.golden import MIN_GOLDEN, choose_golden
 from deploy.export.onnx_graph import export_onnx
@@ -114,7 +115,7 @@ def test_drift_reference_is_the_validation_split(made):
     )  # without them a monitor cries wolf over parts photographed several times
     assert len(groups) == count
     assert {name: a.shape for name, a in arrays.items()} == {
-        "statistics": (count, 3),
+        "statistics": (count, len(STATISTICS)),
         "probabilities": (count, 3),
         "embedding": (count, 3),
         "groups": (count,),

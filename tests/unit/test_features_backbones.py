@@ -24,6 +24,7 @@ from inspection.features.backbone import (
 from inspection.features.cache import FeatureCache
 from inspection.features.extract import _recipe
 from inspection.features.names import PLAIN, check_name, licence_of_release, timm_name
+from inspection.features.orientation import UPRIGHT
 from inspection.features.weights import Blueprint, create_network, fit_positions, read_safetensors
 from inspection.learning_config import TeacherConfig
 
@@ -163,7 +164,10 @@ def test_each_pooling_and_arithmetic_has_its_own_cache_and_the_old_one_stays(
         "resnet10t", "none", "d" * 64, "none", 2, 64, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5), 9
     )
     # SHA-256 of the recipe's JSON as it was written before there was a choice of pooling.
-    assert FeatureCache(tmp_path, _recipe(info)).folder.name == "2ec41dd416591b4d8cf128fd106bee64"
+    assert (
+        FeatureCache(tmp_path, _recipe(info, UPRIGHT)).folder.name
+        == "2ec41dd416591b4d8cf128fd106bee64"
+    )
     poolings: list[Any] = ["levels", "cls", "patches", "cls+patches"]
     names = [recipe_name(TeacherConfig(pooling=pooling), "cpu") for pooling in poolings]
     assert names[0] == info.pooling
