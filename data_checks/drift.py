@@ -280,7 +280,8 @@ def _told(
         return squared, f"squared MMD {squared:.3g}"
     known = [number for number in SIGNALS[name] if number in shifts]
     number = max(known, key=lambda one: abs(shifts[one]))
-    return shifts[number], f"{number} {shifts[number]:+.2f} spreads on the typical image"
+    which = "" if number == name else f"{number} "
+    return shifts[number], f"{which}{shifts[number]:+.2f} spreads on the typical image"
 
 
 def _sentence(signals: Sequence[DriftSignal], images: int, reference: int, level: float) -> str:

@@ -40,6 +40,7 @@ class Calibration:
 
     ruler: Ruler
     means: Mapping[str, Matrix]
+    variances: Mapping[str, Matrix]
     errors: Mapping[str, Matrix]
     limits: Mapping[str, float]
     nulls: tuple[Null, ...]
@@ -72,17 +73,31 @@ class Calibration:
             for most, move in zip(largest, moves, strict=True):
                 np.maximum(most, move / limits[name], out=most)
         means = {name: values.mean(axis=0) for name, values in columns.items()}
-        return cls(ruler, means, errors, limits, tuple(Null(most) for most in largest), sizes)
+        variances = {name: values.var(axis=0) for name, values in columns.items()}
+        return cls(
+            ruler, means, variances, errors, limits, tuple(Null(most) for most in largest), sizes
+        )
 
     def judge(self, measures: Measures) -> dict[str, float]:
         """Per signal how often the largest of all signals of a clean batch moves as far: p-values, told by name."""
         p_values = {}
         for name, values in _columns(measures, self.ruler.reference).items():
-            shift = (values.mean(axis=0) - self.means[name]) / self.errors[name]
+            error = self.errors[name] * self._wider(values, self.variances[name])
+            shift = (values.mean(axis=0) - self.means[name]) / error
             size = float(_size(name, shift[None])[0])
             p_value = max(null.p_value(size / self.limits[name]) for null in self.nulls)
             p_values[name] = cautious(p_value, self.sizes)
         return p_values
+
+    def _wider(self, values: Matrix, variance: Matrix) -> Matrix:
+        """By how much batch and reference together scatter more than the reference alone, 1 or more.
+
+        Of what is rare the reference may by luck show too little to know its scatter; the batch is a witness too.
+        """
+        here, there = len(values), int(self.sizes.sum())
+        pooled = (here * values.var(axis=0) + there * variance) / (here + there)
+        ratio = np.divide(pooled, variance, out=np.ones_like(pooled), where=variance > 0.0)
+        return np.asarray(np.sqrt(np.maximum(ratio, 1.0)))
 
 
 def _columns(measures: Measures, reference: Measures) -> dict[str, Matrix]:

@@ -1,4 +1,4 @@
-"""A batch of predictions as three plain arrays."""
+"""A batch of predictions as plain arrays."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class DriftReferenceMaterializer(FolderMaterializer):
     ASSOCIATED_TYPES: ClassVar[tuple[type[Any], ...]] = (DriftReference,)
 
     def write(self, data: DriftReference, folder: Path) -> None:
-        """`statistics.npy`, `probabilities.npy`, `embedding.npy`."""
+        """`statistics.npy`, `probabilities.npy`, `embedding.npy`; `groups.npy`, `streams.npy` where there are any."""
         for name, array in data.to_arrays().items():
             np.save(folder / f"{name}.npy", array, allow_pickle=False)
 

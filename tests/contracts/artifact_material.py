@@ -163,7 +163,8 @@ def _drift(seed: int, _: Path) -> Any:
     make = np.random.default_rng(seed).random
     groups = np.arange(4) if seed == 1 else None
     arrays = (make((4, n)).astype(np.float32) for n in (3, 2, 5))
-    return DriftReference(*arrays, groups)
+    streams = np.array(["line 3", ""] * 2) if seed == 1 else None
+    return DriftReference(*arrays, groups, streams)
 
 
 def _same_drift(a: Any, b: Any) -> bool:

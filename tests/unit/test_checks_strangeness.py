@@ -10,7 +10,7 @@ from scipy import stats
 from data_checks.strangeness import SCORES, Strangeness
 
 NEAR, CLASSES, BESIDE = range(SCORES)
-CENTRES = np.eye(3, 40) * 12.0
+CENTRES = np.eye(3, 40) * 24.0
 SPREAD = np.where(np.arange(40) < 20, 1.0, 0.05)
 
 
@@ -37,8 +37,8 @@ def test_own_scores__are_those_of_further_images() -> None:
 @pytest.mark.parametrize(
     ("score", "stranger"),
     [
-        (NEAR, np.eye(1, 40)[0] * 60.0),
-        (CLASSES, np.full(40, 4.0) * (np.arange(40) < 3)),
+        (NEAR, np.eye(1, 40)[0] * 120.0),
+        (CLASSES, np.full(40, 8.0) * (np.arange(40) < 3)),
         (BESIDE, np.eye(1, 40, 30)[0] * 25.0),
     ],
     ids=["far out", "between the classes", "in a direction never seen"],
