@@ -158,7 +158,7 @@ def test_the_throne_changes_hands_only_by_the_gate(
     enrol(store, NAME, better, refused, TrackedRun("second"))
     assert champion_bundle(store, NAME).name == bundle.name
     assert get_version(store, NAME, 1).aliases == ("challenger", "champion")
-    follows = gate(challenger(index), asked(store, index), GateConfig())
+    follows = gate(challenger(index), asked(store, index), GateConfig(ways=()))
     third = enrol(store, NAME, better, follows, TrackedRun("third"))
     assert (third.version, third.aliases) == (2, ("challenger", "champion"))
     assert champion_bundle(store, NAME).name == better.name
