@@ -108,21 +108,25 @@ class Standing:
         ]
 
 
-def stand(store: Store, name: str) -> Standing:
-    """How model `name` stands; finishes a move that was killed between its ledger entry and its aliases."""
+def stand(store: Store, name: str, *, whole: bool = False) -> Standing:
+    """How model `name` stands; finishes a move that was killed between its ledger entry and its aliases.
+
+    With `whole` every entry on the server is held against this machine's copy, else the latest.
+    """
     client = open_tracking(store)
-    ledger = read_ledger(client, store, name)
+    ledger = read_ledger(client, store, name, whole=whole)
     while True:
         found = _found(client, name)
         head = ledger.head
         if head and not head.applied and _is_half_done(head, found):
-            ledger = _settle(client, store, name, ledger)
+            _settle(client, store, name, ledger)
+            ledger = read_ledger(client, store, name, whole=whole)
             found = _found(client, name)
         standing = Standing(name, ledger, found)
         if not standing.strays:
             return standing
         # Somebody may have moved on between the two looks: then it is no stray.
-        ledger = read_ledger(client, store, name)
+        ledger = read_ledger(client, store, name, whole=whole)
         if ledger.head == standing.ledger.head:
             return standing
 

@@ -133,15 +133,18 @@ class Ledger:
         return [finding for finding in self.findings if finding.name not in known]
 
 
-def replay(rows: Iterable[Row], copy: Iterable[Row] = ()) -> Ledger:
-    """What the server's `rows` say, held against this machine's `copy` of them, which fills what is gone there."""
+def replay(rows: Iterable[Row], copy: Iterable[Row] = (), since: int = 1) -> Ledger:
+    """What the server's `rows` say, held against this machine's `copy` of them, which fills what is gone there.
+
+    Of entries before number `since` the server was not asked: the copy speaks for them.
+    """
     server, ours = ({row.number: row for row in some} for some in (rows, copy))
     ledger = Ledger(findings=[_all_gone(len(ours))] if ours and not server else [])
     built_on = {row.link.entry.previous for row in (*server.values(), *ours.values()) if row.link}
     seen = {""}
     for number in range(1, max([*server, *ours], default=0) + 1):
         there, here = server.get(number), ours.get(number)
-        if server:
+        if server and number >= since:
             ledger.findings += _findings(number, there, here, copied=max(ours, default=0))
         found = [row.link for row in (here, there) if row and row.link]
         # What another entry builds on is what was there; else this machine's copy, which is the older.

@@ -25,6 +25,8 @@ ENTRY, HASH, APPLIED = "plumbline.entry", "plumbline.hash", "plumbline.applied"
 SOURCE = "plumbline:/ledger"
 """A version must name a source; this one is looked up by nobody."""
 PAGE = 10_000
+LATEST = 20
+"""Entries that are asked for again though this machine has a copy."""
 PATIENCE = 10.0
 """Seconds in which a server has to show what it has taken (a replica that is read from lags behind)."""
 
@@ -46,10 +48,17 @@ def copy_path(store: Store, name: str) -> Path:
     return store.ledgers / f"{name}-{place}.jsonl"
 
 
-def read_ledger(client: MlflowClient, store: Store, name: str) -> Ledger:
-    """What server and copy say; the copy gets what is new."""
-    path, rows = copy_path(store, name), _rows(client, name)
-    ledger = replay(rows, read_copy(path))
+def read_ledger(client: MlflowClient, store: Store, name: str, *, whole: bool = False) -> Ledger:
+    """What server and copy say; the copy gets what is new.
+
+    Unless the `whole` is asked for, a server is not asked again for what lies in a sound copy, but for the latest
+    entries: a move takes as long after ten thousand others as after ten.
+    """
+    path = copy_path(store, name)
+    copy = read_copy(path)
+    sound = [row.number for row in copy if row.link] == list(range(1, len(copy) + 1))
+    rows, since = _rows(client, name, 0 if whole or not sound else len(copy))
+    ledger = replay(rows, copy, since)
     add_to_copy(path, rows)
     return ledger
 
@@ -113,16 +122,23 @@ def _make(client: MlflowClient, name: str) -> None:
             raise
 
 
-def _rows(client: MlflowClient, name: str) -> list[Row]:
-    found, token = [], None
+def _rows(client: MlflowClient, name: str, known: int) -> tuple[list[Row], int]:
+    """Entries from the newest back to the first after `known`, and a page's more; the number they begin with."""
+    found: list[Row] = []
+    token = None
     while True:
         page = client.search_model_versions(
-            f"name = '{ledger_name(name)}'", max_results=PAGE, page_token=token
+            f"name = '{ledger_name(name)}'",
+            max_results=LATEST if known else PAGE,
+            order_by=["version_number DESC"],
+            page_token=token,
         )
         found += [_row(int(version.version), version.tags) for version in page]
         token = page.token
         if not token:
-            return found
+            return found, 1
+        if known and found[-1].number <= known:
+            return found, found[-1].number
 
 
 def _row(number: int, tags: Mapping[str, str]) -> Row:

@@ -87,13 +87,13 @@ def adopt(store: Store, name: str, hand: Hand) -> Link | None:
 
     A ledger that is gone from the server is written there again from this machine's copy.
     """
-    standing = stand(store, name)
+    standing = stand(store, name, whole=True)
     wrong = [*(f.sentence for f in standing.ledger.unknown), *standing.stray_sentences]
     if not wrong:
         return None
     if any(finding.name == "gone:all" for finding in standing.ledger.findings):
         write_again(open_tracking(store), store, name)
-        standing = stand(store, name)
+        standing = stand(store, name, whole=True)
     evidence = {KNOWN: known_names(standing.ledger.unknown), FOUND: "; ".join(wrong)[:20_000]}
     hand = dataclasses.replace(hand, evidence={**evidence, **hand.evidence})
     link = swap(store, standing, found_holders(store, standing), hand, "adopt")

@@ -104,7 +104,7 @@ def _standing(name: str, settings: Settings) -> Standing:
 
     with speaking(settings.store):
         check_model(settings.store, name)
-        return stand(settings.store, name)
+        return stand(settings.store, name, whole=True)
 
 
 def _document(link: Link) -> dict[str, Any]:

@@ -173,6 +173,15 @@ def test_replay__edits_of_the_copy_are_named_and_do_not_count() -> None:
     assert (names(ledger), ledger.links[1].entry.who) == (["differs:2"], "ann@line")
 
 
+def test_replay__before_since_the_copy_speaks() -> None:
+    rows = chain(5)
+    ledger = replay(rows[3:], rows[:4], since=4)
+    assert (champions(ledger), ledger.findings) == ([1, 2, 3, 4, 5], [])
+    assert names(replay(rows[4:], rows[:4], since=4)) == ["gone:4"]
+    forged = written(4, entry(rows[2], 99))
+    assert names(replay([forged, rows[4]], rows, since=4)) == ["differs:4"]
+
+
 def test_replay__an_entry_slipped_in_from_nowhere() -> None:
     rows = chain(2)
     strange = dataclasses.replace(entry(rows[1], 66), previous="f" * 64)

@@ -58,6 +58,29 @@ def test_ledger__an_entry_deleted_on_the_server_is_named_and_kept_here(site: Sit
         crown(site, second)
 
 
+def test_ledger__moves_ask_for_the_latest_and_history_for_the_whole(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ledger_server, "LATEST", 2)
+    first, *_ = site.enlisted(4)
+    model = ledger_name(site.name)
+    text = site.client.get_model_version(model, "1").tags[ENTRY]
+    site.client.set_model_version_tag(model, "1", ENTRY, text.replace("registered", "smuggled"))
+    assert crown(site, first) == 5  # the latest are sound, and of the first this machine has a copy
+    assert site.standing().ledger.findings == []
+    (finding,) = stand(site.store, site.name, whole=True).ledger.findings
+    assert finding.sentence == (
+        'entry 1 was edited on the server: reason was "registered", is "smuggled"'
+    )
+    if site.kind != "sqlite":  # a home that has no copy reads everything
+        assert "edited:1" in [f.name for f in stand(site.other, site.name).ledger.findings]
+    # As does one whose copy is older than a page.
+    path = copy_path(site.store, site.name)
+    path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:1]))
+    assert len(site.standing().ledger.links) == 5
+    assert path.read_bytes().count(b"\n") == 5
+
+
 def test_ledger__gone_as_a_whole_is_written_again_from_the_copy(site: Site) -> None:
     first, second = site.enlisted(2)
     crown(site, first)
@@ -130,7 +153,7 @@ def test_ledger__a_server_that_does_not_show_what_it_took_is_told(
 ) -> None:
     (holder,) = site.versions(1)
     seen = site.standing()
-    monkeypatch.setattr(ledger_server, "_rows", lambda *_: [])
+    monkeypatch.setattr(ledger_server, "_rows", lambda *_: ([], 1))
     monkeypatch.setattr(ledger_server, "PATIENCE", 0.0)
     with pytest.raises(
         RegistryError, match=r"entry 1 of the ledger of .* was written but the server"
@@ -144,7 +167,6 @@ from pathlib import Path
 from deploy.registry.aliases import Hand, stand
 from deploy.registry.ledger import Holder
 from deploy.registry.moving import Overtaken, move
-from inspection.store import Store
 store, name = Store(Path(sys.argv[1])), sys.argv[2]
 for line in sys.stdin:
     holder = Holder(int(line), f"{int(line):064x}")
