@@ -94,6 +94,12 @@ def recipe(one: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def seen(row: dict[str, Any]) -> dict[str, Any]:
+    """On how many test images a conversion was measured, and how many labels it flipped."""
+    measured = row["measured"] or {}
+    return {name: measured.get(name) for name in ("images", "flips")}
+
+
 def one_epoch(store: Path, network: str) -> dict[str, Any]:
     """A large network through the whole road: learnt, exported, certified, registered."""
     answer = plumbline(
@@ -112,8 +118,7 @@ def one_epoch(store: Path, network: str) -> dict[str, Any]:
         "accuracy": answer["student"]["accuracy"],
         "onnx_bytes": (bundle / "model.onnx").stat().st_size,
         "certificate": [
-            {key: row.get(key) for key in ("candidate", "runtime", "status", "images", "flips")}
-            for row in rows
+            {"conversion": row["conversion"], "status": row["status"], **seen(row)} for row in rows
         ],
         "version": answer.get("version"),
     }
