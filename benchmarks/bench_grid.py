@@ -114,7 +114,6 @@ def one_epoch(store: Path, network: str) -> dict[str, Any]:
     bundle = Path(answer["bundle"])
     rows = json.loads((bundle / "certificate.json").read_bytes())["rows"]
     return {
-        "seconds": round(answer["seconds"], 1),
         "accuracy": answer["student"]["accuracy"],
         "onnx_bytes": (bundle / "model.onnx").stat().st_size,
         "certificate": [

@@ -113,7 +113,7 @@ def test_past_logs_are_replayed(line: Line, first: dict[str, Any]) -> None:
     found = line.json("loop", "simulate", str(line.config), str(log), *asked)
     assert found["trainings"] == 1
     refused = line.json("loop", "simulate", str(line.config), str(log), "--refused", *asked)
-    assert [one["action"] for one in refused["decisions"]][:1] == ["train"]
+    assert [one["action"] for one in refused["decisions"]][:2] == ["watch", "train"]
 
 
 def test_wrong_input_is_told_in_a_line(line: Line, first: dict[str, Any]) -> None:
