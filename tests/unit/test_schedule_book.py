@@ -6,6 +6,7 @@ import sqlite3
 import subprocess
 import sys
 import textwrap
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
@@ -71,8 +72,9 @@ def test_three_processes_at_once__every_due_time_has_one_claim(tmp_path: Path) -
         from tests.unit.schedule_material import NOON
         book = Places(Store(Path(sys.argv[1]))).book
         print("ready", flush=True)
-        sys.stdin.readline()
+        together = float(sys.stdin.readline())
         claimed = 0
+        time.sleep(max(0.0, together - time.time()))
         for minute in range(1, 41):
             time.sleep(0.005)  # so that on a busy machine each gets its turns
             claimed += sum(book.claim(e, NOON + timedelta(minutes=minute)) for e in book.entries())
@@ -91,10 +93,10 @@ def test_three_processes_at_once__every_due_time_has_one_claim(tmp_path: Path) -
     for process in processes:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
-    counts = []
+    counts, together = [], time.time() + 1.0
     for process in processes:
         assert process.stdin is not None
-        process.stdin.write("\n")
+        process.stdin.write(f"{together}\n")
         process.stdin.flush()
     for process in processes:
         counts.append(int(process.communicate(timeout=120)[0]))

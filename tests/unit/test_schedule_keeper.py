@@ -239,12 +239,14 @@ def test_ctrl_c_to_a_call_by_hand__is_an_end_and_not_a_kill(tmp_path: Path) -> N
     places.book.add(planned(on_kill="retry"), NOON)
     firing = places.book.claim_by_hand("line", NOON)
     script = """
+        import signal
         import sys
         from pathlib import Path
         from inspection.store import Store
         from pipelines.schedule.keeper import keep_by_hand
         from pipelines.schedule.places import Places
         from tests.unit.schedule_material import NOON
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # a test in the background ignores it
         places = Places(Store(Path(sys.argv[1])))
         command = ["/bin/sh", "-c", f"touch {sys.argv[2]}; sleep 60", "sh"]
         keep_by_hand(places, places.book.firing(int(sys.argv[3])), command, lambda: NOON)
