@@ -121,7 +121,7 @@ def stand(store: Store, name: str, *, whole: bool = False) -> Standing:
         if head and not head.applied and _is_half_done(head, found):
             _settle(client, store, name, ledger)
             ledger = read_ledger(client, store, name, whole=whole)
-            found = _found(client, name)
+            continue
         standing = Standing(name, ledger, found)
         if not standing.strays:
             return standing

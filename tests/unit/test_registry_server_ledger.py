@@ -167,6 +167,7 @@ from pathlib import Path
 from deploy.registry.aliases import Hand, stand
 from deploy.registry.ledger import Holder
 from deploy.registry.moving import Overtaken, move
+from inspection.store import Store
 store, name = Store(Path(sys.argv[1])), sys.argv[2]
 for line in sys.stdin:
     holder = Holder(int(line), f"{int(line):064x}")
