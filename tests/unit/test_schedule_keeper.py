@@ -248,7 +248,9 @@ def test_ctrl_c_to_a_call_by_hand__is_an_end_and_not_a_kill(tmp_path: Path) -> N
         from tests.unit.schedule_material import NOON
         signal.signal(signal.SIGINT, signal.default_int_handler)  # a test in the background ignores it
         places = Places(Store(Path(sys.argv[1])))
-        command = ["/bin/sh", "-c", f"touch {sys.argv[2]}; sleep 60", "sh"]
+        # One process: a shell that waits for a child swallows a Ctrl-C that the child has outrun.
+        wait = "import sys, time; open(sys.argv[1], 'w').close(); time.sleep(60)"
+        command = [sys.executable, "-c", wait, sys.argv[2]]
         keep_by_hand(places, places.book.firing(int(sys.argv[3])), command, lambda: NOON)
     """
     words = [str(places.store.root), str(tmp_path / "began"), str(firing.id)]
