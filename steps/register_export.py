@@ -8,6 +8,7 @@ from typing import Annotated
 from zenml import log_metadata, step
 
 from deploy.export.planned import Planned
+from deploy.export.precision_rows import as_certified
 from deploy.export.release import Release
 from deploy.registry.enrolment import Enrolment, enrol
 from deploy.registry.tracking import TrackedRun
@@ -33,7 +34,11 @@ def register_export(
         name=run,
         params=config.model_dump(mode="json"),
         metrics=release.evaluation.summary,
-        tags={"bundle": release.digest, "gate": verdict.sentence, "plan": planned.sentence},
+        tags={
+            "bundle": release.digest,
+            "gate": verdict.sentence,
+            "plan": as_certified(planned, release.certificate.rows).sentence,
+        },
     )
     enrolment = enrol(
         Store(Path(store)),

@@ -12,6 +12,7 @@ from deploy.export.certification_set import set_file
 from deploy.export.compiled import Compiled
 from deploy.export.keys import edge_options
 from deploy.export.planned import Planned
+from deploy.export.precision_rows import as_certified
 from deploy.export.release import Release
 from inspection.evaluation.gate import GateVerdict
 from inspection.reporting.export_report import write_export_report as draw
@@ -35,7 +36,7 @@ def write_export_report(
     report = ExportReport(
         name=name,
         created=datetime.fromisoformat(created),
-        plan=planned,
+        plan=as_certified(planned, release.certificate.rows),
         certificate=release.certificate,
         gate=verdict,
         bundle=str(release.folder),

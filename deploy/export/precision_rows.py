@@ -80,18 +80,38 @@ def judge_precisions(
             passed[one.name] = (one.file, one.golden_tolerance)
     there = [FP32, *passed]
     rows += _beside(planned, answers, engines, spec, there, trained=trained)
-    refused = {row.conversion for row in rows if row.status == "refused"}
     rows += [
         pending_row(f"tensorrt {name}", "no TensorRT on this machine: plumbline-edge certify")
         for name in ON_DEVICE
         if name in there
     ]
+    tested = as_certified(planned, rows)
+    return Verdict(tuple(rows), passed, tested.plans, canonical_json(tested.document()))
+
+
+def as_certified(planned: Planned, rows: Sequence[CertificateRow]) -> Planned:
+    """The plan as the test set left it: what it refused has that fate, and FP32 runs in its place."""
+    refused = {row.conversion: row.reason for row in rows if row.status == "refused"}
+    precisions = tuple(_tested(one, refused) for one in planned.precisions)
+    there = {FP32, *(one.name for one in precisions if one.fate != "refused")}
     plans = {
         engine: plan if plan.variant in there else _instead(engine, planned)
         for engine, plan in planned.plans.items()
         if f"{engine} {plan.variant}" not in refused or engine == ONNXRUNTIME
     }
-    return Verdict(tuple(rows), passed, plans, canonical_json(planned.document()))
+    chosen = planned.plans[ONNXRUNTIME].variant
+    said = planned.sentence
+    if chosen not in there:
+        said = f"{FP32} runs: the test set refused {chosen}, which is faster"
+    return dataclasses.replace(planned, precisions=precisions, plans=plans, sentence=said)
+
+
+def _tested(one: Precision, refused: Mapping[str, str]) -> Precision:
+    reason = refused.get(f"{ONNXRUNTIME} {one.name}")
+    if reason is None or one.fate == "refused":
+        return one
+    said = f"{one.name} refused by the test set: {reason}; before that: {one.sentence}"
+    return dataclasses.replace(one, fate="refused", sentence=said)
 
 
 def _beside(

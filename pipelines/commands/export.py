@@ -92,6 +92,7 @@ def _fly(
     trip: Flight, config: RunConfig, made: Made, command: str, settings: Settings
 ) -> dict[str, Any]:
     from deploy.export.keys import edge_options
+    from deploy.export.precision_rows import as_certified
     from pipelines.export import Told, export
 
     run = trip.start(
@@ -107,7 +108,8 @@ def _fly(
             ),
         },
     )
-    planned, release = output(run, "planned"), output(run, "release")
+    release = output(run, "release")
+    planned = as_certified(output(run, "planned"), release.certificate.rows)
     verdict, enrolment = output(run, "gate_verdict"), output(run, "enrolment")
     compiled = output(run, "compiled")
     found = {

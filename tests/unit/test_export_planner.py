@@ -21,6 +21,7 @@ from deploy.export.judge import Judge, Subject, ask
 from deploy.export.onnx_graph import export_onnx
 from deploy.export.planned import Planned
 from deploy.export.planner import plan_precision
+from deploy.export.precision_rows import as_certified
 from deploy.export.release import Release, export_bundle
 from inspection.config import ExportConfig
 from inspection.data.index import ImageIndex
@@ -216,3 +217,10 @@ def test_what_the_test_set_refuses_stays_behind_and_fp32_runs_instead(
     assert "int8_cpu" not in bundle.manifest.variants
     assert bundle.manifest.plans["onnxruntime"] == plan.fallback
     assert release.evaluation.accuracy.value == 1.0
+    # Whoever reads of the plan afterwards reads what runs, not what was hoped for.
+    told = as_certified(broken, release.certificate.rows)
+    assert told.plans == bundle.manifest.plans
+    assert told.precision("int8_cpu").fate == "refused"
+    assert "int8_cpu refused by the test set: accuracy falls" in told.precision("int8_cpu").sentence
+    assert told.sentence == "fp32 runs: the test set refused int8_cpu, which is faster"
+    assert json.loads((release.folder / "plan.json").read_bytes()) == told.document()
