@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from machine import RESULTS, write_result
+from mlflow.exceptions import MlflowException
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
@@ -87,7 +88,7 @@ def racer(home: str, who: str, plain: bool, line: Connection) -> None:
                 line.send(("won", 0, ""))
             else:
                 line.send(("won", champion(store, seen, version, who), ""))
-        except Overtaken as error:
+        except (Overtaken, MlflowException) as error:
             line.send(("lost", 0, str(error)))
 
 
@@ -129,6 +130,7 @@ def race_figures(folder: Path, count: int) -> dict[str, Any]:
             "exactly_one_won": winners.count(1),
             "both_believed_they_won": winners.count(2),
             "nobody_won": winners.count(0),
+            "server_errors": sum("psycopg2" in text for race in said for _, _, text in race),
         }
         if not plain:
             losers = [text for race in said for word, _, text in race if word == "lost"]
