@@ -27,10 +27,17 @@ MATERIALIZERS = (BundleMaterializer, DriftReferenceMaterializer, RecordMateriali
     on_failure=say_failure,
 )
 def monitor(
-    config: MonitorConfig, log: str, bundle: str, name: str, folder: str, drift: str, created: str
+    config: MonitorConfig,
+    log: str,
+    bundle: str,
+    name: str,
+    folder: str,
+    store: str,
+    drift: str,
+    created: str,
 ) -> None:
     """Read, judge, draw, remember; `drift` is the store's room for what the monitor found."""
-    batch, opened, arrived = load_predictions(log, bundle, config)
+    batch, opened, arrived = load_predictions(log, bundle, name, store, config)
     found = detect_drift(batch, opened, config)
     workspace, history = f"{drift}/evidently", f"{drift}/records"
     report = report_drift(batch, opened, found, arrived, name, folder, workspace, created)

@@ -162,10 +162,10 @@ def status(
 
 @schedule_app.command("hand-over")
 def hand_over(context: typer.Context, name: Name, json: Json = False) -> Answer:
-    """Give a schedule of `monitor` to a ZenML stack that can schedule (Kubernetes, Airflow …)."""
+    """Give a schedule of `monitor` or `run` to a ZenML stack that can schedule (Kubernetes, Airflow …)."""
     from pipelines.commands.schedule_hand_over import hand_over as give
 
-    return give(name, context.find_root().command, settings_here(), _now())
+    return give(name, context.find_root().command, settings_here())
 
 
 @schedule_app.command()

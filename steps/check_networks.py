@@ -22,6 +22,7 @@ def check_networks(
     search: SearchConfig | None = None,
 ) -> Annotated[Networks, "networks"]:
     """An unknown name, foreign weights or a silent hub end the run here; the files' hashes make changed files new."""
-    networks = check(teacher, student, *networks_to_try(student, search), seed=seed)
+    others, stated = networks_to_try(student, search), (teacher_weights, student_weights)
+    networks = check(teacher, student, *others, seed=seed, stated=stated)
     log_metadata({"teacher_weights": teacher_weights, "student_weights": student_weights})
     return networks

@@ -10,17 +10,19 @@ from zenml import log_metadata, step
 from data_checks.drift_batches import Arrived, read_batch
 from data_checks.drift_reference import DriftReference
 from deploy.edge.bundle import Bundle, open_bundle
+from deploy.registry.models import bundle_to_watch
 from inspection.config import MonitorConfig
+from inspection.store import Store
 
 
 @step(enable_cache=False)
 def load_predictions(
-    log: str, bundle_folder: str, monitor: MonitorConfig
+    log: str, named: str, name: str, store: str, monitor: MonitorConfig
 ) -> tuple[
     Annotated[DriftReference, "batch"], Annotated[Bundle, "bundle"], Annotated[Arrived, "arrived"]
 ]:
-    """The batch as arrays, the verified bundle it is held against, and from when to when."""
-    bundle = open_bundle(Path(bundle_folder))
+    """The batch as arrays; the verified bundle it is held against, `named` or else the champion; from when to when."""
+    bundle = open_bundle(bundle_to_watch(Store(Path(store)), name, named))
     batch, arrived = read_batch(Path(log), bundle.digest, monitor)
     log_metadata({"images": len(batch), "period": arrived.period})
     return batch, bundle, arrived

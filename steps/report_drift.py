@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -14,6 +13,7 @@ from data_checks.drift_reference import DriftReference
 from data_checks.drift_report import report_streams
 from deploy.edge.bundle import Bundle, load_drift_reference
 from inspection.reporting.monitor_report import MonitorReport, write_monitor_report
+from inspection.reporting.occasion import Occasion
 
 
 @step(enable_cache=False)
@@ -28,13 +28,18 @@ def report_drift(
     created: str,
 ) -> Annotated[str, "report"]:
     """The page's path; `drift.json` lies beside it; Evidently's workspace keeps its snapshots."""
-    place, moment = Path(folder), datetime.fromisoformat(created)
+    at = Occasion.of(created, folder)
     reference = DriftReference.from_arrays(load_drift_reference(bundle))
     pages = report_streams(
-        batch, reference, found, bundle.manifest.classes, place, (Path(workspace), name, moment)
+        batch,
+        reference,
+        found,
+        bundle.manifest.classes,
+        at.folder,
+        (Path(workspace), name, at.moment),
     )
-    found.save(place / "drift.json")
-    told = MonitorReport(name, moment, found, bundle.digest, arrived.period, pages)
-    page = write_monitor_report(told, place / "report.html")
+    found.save(at.folder / "drift.json")
+    told = MonitorReport(name, at.moment, found, bundle.digest, arrived.period, pages)
+    page = write_monitor_report(told, at.folder / "report.html")
     log_metadata({"report": str(page)})
     return str(page)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from pathlib import Path
 from typing import Annotated
 
 from zenml import log_metadata, step
@@ -23,6 +21,7 @@ from inspection.evaluation.latency import Latency
 from inspection.evaluation.representation_maps import FeatureMaps
 from inspection.evaluation.searched import Searched
 from inspection.features.extract import Features
+from inspection.reporting.occasion import Occasion
 from inspection.reporting.report import write_report as draw
 from inspection.reporting.run_report import RunReport
 from inspection.training.assessment import Assessment
@@ -56,9 +55,10 @@ def write_report(
     command: str,
 ) -> Annotated[str, "report"]:
     """The page's path; the student's figures are those of the exported graph, which is what ships."""
+    occasion = Occasion.of(created, folder)
     report = RunReport(
         name=config.name,
-        created=datetime.fromisoformat(created),
+        created=occasion.moment,
         config=config,
         index=index,
         checks=gate_report.with_results(
@@ -86,6 +86,6 @@ def write_report(
         if verdict.passed
         else "",
     )
-    page = draw(report, Path(folder) / "report.html")
+    page = draw(report, occasion.folder / "report.html")
     log_metadata({"report": str(page)})
     return str(page)

@@ -86,6 +86,19 @@ def champion_bundle(store: Store, name: str) -> Path | None:
     return None if version is None else bundle_of(store, name, version)
 
 
+def bundle_to_watch(store: Store, name: str, named: str) -> Path:
+    """The bundle folder that was `named`, or, for an empty name, that of the champion as it is now."""
+    if named:
+        return Path(named)
+    folder = champion_bundle(store, name)
+    if folder is None:
+        raise UserError(
+            f"no champion of '{name}' in {store.root}: "
+            "run its config first, or say which bundle made the log with --bundle FOLDER"
+        )
+    return folder
+
+
 def champion_name(digest: str) -> str:
     """What a champion is called in verdicts and reports."""
     return f"champion {digest[:12]}"

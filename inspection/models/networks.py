@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
+from deploy.edge.files import sha256_file
 from inspection.errors import ConfigError, UserError
 from inspection.features.backbone import load_backbone
 from inspection.learning_config import StudentConfig, TeacherConfig
@@ -30,13 +32,18 @@ class Networks(Record):
 
 
 def check_networks(
-    teacher: TeacherConfig, student: StudentConfig, *others: StudentConfig, seed: int
+    teacher: TeacherConfig,
+    student: StudentConfig,
+    *others: StudentConfig,
+    seed: int,
+    stated: tuple[str, str] | None = None,
 ) -> Networks:
     """Build both as the run will; ConfigError with every name, file, size or hub that stands in the way.
 
-    `others`: students that a search may try.
+    `others`: students that a search may try. `stated`: fingerprints that teacher's and student's weights must have, for
+    what is cached is cached under them; a run that was planned long ago may find other files.
     """
-    faults: list[str] = []
+    faults = _changed(teacher, student, stated) if stated else []
     with _collected("teacher", faults):
         backbone = load_backbone(teacher, seed=seed)
     with _collected("student", faults):
@@ -54,6 +61,22 @@ def check_networks(
         student_weights=start.weights,
         student_parameters=start.student.parameters_count,
     )
+
+
+def weights_fingerprint(weights: str) -> str:
+    """A file's content; `none`, `hub` and what is missing (told later, better) by name."""
+    path = Path(weights)
+    return sha256_file(path) if path.is_file() else weights
+
+
+def _changed(teacher: TeacherConfig, student: StudentConfig, stated: tuple[str, str]) -> list[str]:
+    named = {"teacher.weights": teacher.weights, "student.weights": student.weights}
+    return [
+        f"{key}: '{weights}' is not the file that it was when this run was planned: plan it again (a schedule that a "
+        "stack keeps: remove it there, plumbline schedule hand-over NAME)"
+        for (key, weights), before in zip(named.items(), stated, strict=True)
+        if weights_fingerprint(weights) != before
+    ]
 
 
 def _started(student: StudentConfig, seed: int) -> Start:

@@ -23,7 +23,6 @@ from pipelines.commands.run import (
     missing_files,
     run_config,
     source_state,
-    weights_fingerprint,
 )
 from pipelines.faults import as_ours, sentence_of
 from pipelines.grid import Cell, holds_grid, load_grid
@@ -153,6 +152,8 @@ def _grid(path: Path, changes: Sequence[str], settings: Settings) -> Grid:
 
 
 def _asked(cell: Cell, source: str) -> str:
+    from inspection.models.networks import weights_fingerprint
+
     config = cell.config
     weights = [weights_fingerprint(w) for w in (config.teacher.weights, config.student.weights)]
     document = [config.model_dump(mode="json"), cell.recipe, source, weights, code_fingerprint()]

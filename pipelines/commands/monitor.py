@@ -32,45 +32,33 @@ def monitor_log(
     config = load_config(path, changes, settings.variables, need_all=False)
     if not log.is_dir():
         raise UserError(f"{log}: no such folder; give what `plumbline-edge predict --log` wrote to")
+    named = str(bundle.resolve()) if bundle else ""
     with stdout_is_stderr():
-        folder = bundle_of(config.name, bundle, settings)
+        from deploy.registry.models import bundle_to_watch
+
+        folder = bundle_to_watch(settings.store, config.name, named)
         open_zenml(settings)
         with flight("monitor", config.name, settings.store, now) as trip:
-            made = _watch(
-                trip,
-                parameters_of(config, log, folder, trip.folder, trip.record.started, settings),
-            )
+            started = trip.record.started.isoformat()
+            asked = parameters_of(config, log, folder, trip.folder, started, settings)
+            made = _watch(trip, asked)
     return _answer(trip, made)
 
 
 def parameters_of(
-    config: RunConfig, log: Path, bundle: Path, folder: str, created: datetime, settings: Settings
+    config: RunConfig, log: Path, bundle: Path | None, folder: str, created: str, settings: Settings
 ) -> dict[str, Any]:
-    """What the monitor pipeline is called with; its page goes to `folder`."""
+    """What the monitor pipeline is called with; its page goes to `folder`. Without `bundle`: the champion of then."""
     return {
         "config": config.monitor,
         "log": str(log.resolve()),
-        "bundle": str(bundle),
+        "bundle": str(bundle) if bundle else "",
         "name": config.name,
         "folder": folder,
+        "store": str(settings.store.root.resolve()),
         "drift": str(settings.store.drift.resolve()),
-        "created": created.isoformat(),
+        "created": created,
     }
-
-
-def bundle_of(name: str, bundle: Path | None, settings: Settings) -> Path:
-    """The bundle that was named, else the champion."""
-    if bundle is not None:
-        return bundle.resolve()
-    from deploy.registry.models import champion_bundle
-
-    folder = champion_bundle(settings.store, name)
-    if folder is None:
-        raise UserError(
-            f"no champion of '{name}' in {settings.store.root}: "
-            "run its config first, or say which bundle made the log with --bundle FOLDER"
-        )
-    return folder
 
 
 def _watch(trip: Flight, parameters: dict[str, Any]) -> dict[str, Any]:

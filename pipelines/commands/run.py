@@ -54,7 +54,8 @@ def carry_out(
     trip: Flight, config: RunConfig, source: str, command: str, *, fresh: bool, settings: Settings
 ) -> dict[str, Any]:
     """The train pipeline on an opened store; what it made, which the record of `trip` keeps too."""
-    around = _around(config, trip, source, command, settings)
+    folder, created = trip.folder, trip.record.started.isoformat()
+    around = surroundings(config, source, command, settings, folder=folder, created=created)
     with explained(trip, config, command):
         return _fly(trip, config, around, fresh)
 
@@ -139,10 +140,12 @@ def source_state(config: RunConfig, store: Store) -> str:
     )
 
 
-def _around(
-    config: RunConfig, trip: Flight, source: str, command: str, settings: Settings
+def surroundings(
+    config: RunConfig, source: str, command: str, settings: Settings, *, folder: str, created: str
 ) -> Surroundings:
+    """What the train pipeline needs besides its config; its page goes to `folder`."""
     from inspection.data.test_set import test_set_path
+    from inspection.models.networks import weights_fingerprint
     from pipelines.train import Surroundings
 
     return Surroundings(
@@ -152,18 +155,10 @@ def _around(
         teacher_weights=weights_fingerprint(config.teacher.weights),
         student_weights=weights_fingerprint(config.student.weights),
         code=code_fingerprint(),
-        folder=trip.folder,
-        created=trip.record.started.isoformat(),
+        folder=folder,
+        created=created,
         command=command,
     )
-
-
-def weights_fingerprint(weights: str) -> str:
-    """A file's content; `none`, `hub` and what is missing (told later, better) by name."""
-    from deploy.edge.files import sha256_file
-
-    path = Path(weights)
-    return sha256_file(path) if path.is_file() else weights
 
 
 def _answer(trip: Flight, made: dict[str, Any]) -> Answer:

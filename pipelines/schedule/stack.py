@@ -1,7 +1,8 @@
 """A schedule as ZenML's own `Schedule`, for stacks whose orchestrator can keep one (Kubernetes, Airflow …).
 
-Covered: `plumbline monitor`, whose parameters stay what they are from run to run. Not covered: `plumbline run`, which
-names what it reads and where it writes anew each time; catching up, locks and `on_kill`, which are the orchestrator's.
+Covered: `plumbline monitor` and `plumbline run`, whose runs find their champion, images, moment and folder themselves,
+with the config and the weights that were handed over. Not covered: grids and other commands; catching up, locks and
+`on_kill`, which are the orchestrator's.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from zenml.client import Client
     from zenml.config.schedule import Schedule as ZenSchedule
 
-HANDED_OVER = "monitor"
+HANDED_OVER = ("monitor", "run")
 
 
 def zenml_schedule(schedule: Schedule) -> ZenSchedule:
@@ -27,10 +28,10 @@ def zenml_schedule(schedule: Schedule) -> ZenSchedule:
             f"schedule '{schedule.name}': ZenML's schedules have no time zone and {schedule.zone} would be lost; "
             "add it with --zone UTC"
         )
-    if schedule.command[0] != HANDED_OVER:
+    if schedule.command[0] not in HANDED_OVER:
         raise UserError(
-            f"schedule '{schedule.name}': a stack can keep `plumbline {HANDED_OVER}`; "
-            f"`plumbline {schedule.command[0]}` is decided anew each time: use plumbline schedule start"
+            f"schedule '{schedule.name}': a stack can keep pipelines ({', '.join(HANDED_OVER)}), not "
+            f"`plumbline {schedule.command[0]}`: use plumbline schedule start"
         )
     return ZenSchedule(
         name=schedule.name, cron_expression=schedule.cron, catchup=schedule.missed == "all"

@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import timm
 import torch
 from safetensors.torch import save_file
 
 from inspection.errors import ConfigError
 from inspection.learning_config import StudentConfig, TeacherConfig
-from inspection.models.networks import check_networks
+from inspection.models.networks import check_networks, weights_fingerprint
 
 pytestmark = pytest.mark.training
 
@@ -51,6 +52,17 @@ def test_weights_of_another_architecture_are_named_with_what_does_not_fit(tmp_pa
     assert len(said) == 1
     assert said[0].startswith("teacher: ")
     assert "are not of resnet10t" in said[0]
+
+
+def test_weights_that_changed_since_a_run_was_planned_end_it(tmp_path: Path) -> None:
+    weights = tmp_path / "teacher.safetensors"
+    save_file(timm.create_model("resnet10t").state_dict(), weights)
+    teacher = TEACHER.model_copy(update={"weights": str(weights)})
+    planned = (weights_fingerprint(str(weights)), weights_fingerprint("none"))
+    check_networks(teacher, STUDENT, seed=1, stated=planned)
+    save_file(timm.create_model("resnet10t").state_dict(), weights)  # other random numbers
+    with pytest.raises(ConfigError, match=r"teacher\.weights: .*is not the file that it was"):
+        check_networks(teacher, STUDENT, seed=1, stated=planned)
 
 
 def test_missing_weights_of_either_are_told_apart(tmp_path: Path) -> None:

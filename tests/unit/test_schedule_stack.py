@@ -27,7 +27,7 @@ def test_times_and_catching_up__are_the_same_in_zenml() -> None:
     ("changes", "says"),
     [
         ({"command": MONITOR, "zone": "Europe/Berlin"}, "Europe/Berlin would be lost"),
-        ({"command": ("run", "line.yaml")}, "`plumbline run` is decided anew each time"),
+        ({"command": ("loop", "step", "line.yaml", "log")}, "not `plumbline loop`"),
     ],
 )
 def test_what_zenml_would_change__is_refused(changes: dict[str, object], says: str) -> None:
