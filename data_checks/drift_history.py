@@ -14,6 +14,7 @@ from urllib.parse import quote
 from data_checks.drift import DriftVerdict, Watched
 from deploy.edge.files import canonical_json, sha256_bytes
 from inspection.errors import DataError
+from inspection.evaluation.in_service import InService
 from inspection.records import Record
 
 LAST, NEEDED = 3, 2
@@ -35,7 +36,8 @@ class BatchRecord(Record):
     """One batch of one stream. `time`: of its newest image, ISO 8601, UTC; `stream` is empty where the log names none.
 
     `drifted`: this batch alone raised an alarm; `confirmed`: two of the last three did. `level`: the chance of a false
-    alarm that the batch had. `report`: the page's path, as it was then.
+    alarm that the batch had. `report`: the page's path, as it was then. `decided`: what was accepted, rejected and
+    reviewed; None without a good class, and in records from before it was kept.
     """
 
     time: str
@@ -51,6 +53,7 @@ class BatchRecord(Record):
     signals: tuple[Moved, ...]
     sentence: str
     report: str
+    decided: InService | None = None
 
 
 @dataclass(frozen=True)
@@ -116,6 +119,7 @@ def _remembered(folder: Path, verdict: DriftVerdict, batch: Batch) -> BatchRecor
         signals=tuple(Moved(one.name, one.score, one.effect) for one in verdict.signals),
         sentence=verdict.sentence,
         report=batch.report,
+        decided=verdict.decided,
     )
     record.save(_place(folder, record))
     return record

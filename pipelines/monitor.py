@@ -5,7 +5,7 @@ from __future__ import annotations
 from zenml import pipeline
 from zenml.enums import ExecutionMode
 
-from inspection.config import MonitorConfig
+from inspection.config import EconomicsConfig, MonitorConfig
 from materializers.bundle import BundleMaterializer
 from materializers.drift_reference import DriftReferenceMaterializer
 from materializers.records import RecordMaterializer
@@ -27,11 +27,18 @@ MATERIALIZERS = (BundleMaterializer, DriftReferenceMaterializer, RecordMateriali
     on_failure=say_failure,
 )
 def monitor(
-    config: MonitorConfig, log: str, bundle: str, name: str, folder: str, drift: str, created: str
+    config: MonitorConfig,
+    economics: EconomicsConfig,
+    log: str,
+    bundle: str,
+    name: str,
+    folder: str,
+    drift: str,
+    created: str,
 ) -> None:
     """Read, judge, draw, remember; `drift` is the store's room for what the monitor found."""
     batch, opened, arrived = load_predictions(log, bundle, config)
-    found = detect_drift(batch, opened, config)
+    found = detect_drift(batch, opened, config, economics)
     workspace, history = f"{drift}/evidently", f"{drift}/records"
     report = report_drift(batch, opened, found, arrived, name, folder, workspace, created)
     record_drift(found, opened, arrived, name, history, report)

@@ -76,14 +76,18 @@ class Stream:
 
 @dataclass(frozen=True)
 class Status:
-    """All that the page shows. `worries`: what somebody must look at now, one sentence each."""
+    """All that the page shows.
+
+    `figures`: of the champion, each a name, a value and notes. `worries`: what somebody must look at now, one sentence
+    each.
+    """
 
     name: str
     created: datetime
     champion: str
     since: datetime | None
     digest: str
-    figures: tuple[tuple[str, str], ...]
+    figures: tuple[tuple[str, ...], ...]
     moves: tuple[Move, ...]
     runs: tuple[Ran, ...]
     streams: tuple[Stream, ...]
@@ -123,7 +127,7 @@ def _figures(status: Status) -> Html:
     return tiles(
         [
             tile("Champion", status.champion or "none", since, short(status.digest, 8)),
-            *(tile(name, value) for name, value in status.figures),
+            *(tile(*figure) for figure in status.figures),
             tile(
                 "Streams that drift",
                 f"{len(drifting)} of {len(status.streams)}",

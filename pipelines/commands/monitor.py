@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from inspection.config import RunConfig
 from inspection.errors import Refused, UserError
@@ -14,9 +15,6 @@ from pipelines.launcher.client import open_zenml
 from pipelines.launcher.launch import Flight, flight, output
 from pipelines.output import Answer, stdout_is_stderr
 from pipelines.settings import Settings
-
-if TYPE_CHECKING:
-    from data_checks.drift import DriftVerdict
 
 
 def monitor_log(
@@ -49,6 +47,7 @@ def parameters_of(
     """What the monitor pipeline is called with; its page goes to `folder`."""
     return {
         "config": config.monitor,
+        "economics": config.economics,
         "log": str(log.resolve()),
         "bundle": str(bundle),
         "name": config.name,
@@ -74,6 +73,7 @@ def bundle_of(name: str, bundle: Path | None, settings: Settings) -> Path:
 
 
 def _watch(trip: Flight, parameters: dict[str, Any]) -> dict[str, Any]:
+    from data_checks.drift_outcomes import told_outcomes
     from pipelines.monitor import monitor
 
     run = trip.start(monitor, parameters)
@@ -88,15 +88,12 @@ def _watch(trip: Flight, parameters: dict[str, Any]) -> dict[str, Any]:
         "drifted": found.drifted,
         "confirmed": kept.confirmed,
         "sentence": found.sentence,
-        "streams": [_stream(verdict) for verdict in found.verdicts],
+        "decided": told_outcomes(found),
+        "streams": [dataclasses.asdict(verdict) for verdict in found.verdicts],
     }
     refused = {"status": "refused", "sentence": found.sentence} if found.drifted else {}
     trip.note(made=made, **refused)
     return made
-
-
-def _stream(verdict: DriftVerdict) -> dict[str, Any]:
-    return {**vars(verdict), "signals": [vars(signal) for signal in verdict.signals]}
 
 
 def _answer(trip: Flight, made: dict[str, Any]) -> Answer:
@@ -106,6 +103,7 @@ def _answer(trip: Flight, made: dict[str, Any]) -> Answer:
         document={"run": trip.record.name, "seconds": trip.record.seconds, **made},
         lines=[
             f"{'Drifted' if drifted else 'Steady'}   {made['sentence']}{confirmed}",
+            *(f"Decided   {sentence}" for sentence in made["decided"]),
             f"Report    {made['report']}",
             f"Evidently {made['evidently']}",
             f"Verdict   {made['verdict']}",

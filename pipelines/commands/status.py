@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from itertools import islice
@@ -20,6 +21,7 @@ from pipelines.settings import Settings
 if TYPE_CHECKING:
     from deploy.registry.aliases import Standing
     from deploy.registry.ledger import Link
+    from inspection.evaluation.economics import Economics
     from inspection.reporting.status_page import Due, Move, Ran, Status, Stream
 
 SHOWN = 20
@@ -39,17 +41,22 @@ def write_status(
     at = now()
     events = gathered(settings.store, config.name, at)
     decision = decide(follow(events, config.loop), config.loop, at)
-    status = _status(config.name, decision.sentence, decision.action == "mend", settings, at)
+    economics = _champion_economics(config.name, settings)
+    status = _status(
+        config.name, decision.sentence, decision.action == "mend", economics, settings, at
+    )
     write_status_page(status, target)
     return Answer(
         document={
             "page": str(target.resolve()),
             "champion": status.champion,
+            "economics": dataclasses.asdict(economics) if economics else None,
             "worries": list(status.worries),
             "loop": vars(decision),
         },
         lines=[
             f"Champion  {status.champion or 'none yet'}",
+            *([f"Decides   {economics.sentence}"] if economics else []),
             *(f"Worry     {sentence}" for sentence in status.worries),
             f"Loop      {decision.sentence}",
             f"Page      {target}",
@@ -58,9 +65,30 @@ def write_status(
     )
 
 
-def _status(name: str, loop: str, mend: bool, settings: Settings, at: datetime) -> Status:
+def _champion_economics(name: str, settings: Settings) -> Economics | None:
+    """What the gate counted of the champion's decisions, where it is known."""
+    from deploy.registry.aliases import CHAMPION
+    from deploy.registry.measured import measured_economics
+    from deploy.registry.tracking import speaking
+
+    version = standing_of(settings.store, name).version(CHAMPION)
+    if version is None:
+        return None
+    with speaking(settings.store):
+        return measured_economics(settings.store, name, version)
+
+
+def _status(
+    name: str,
+    loop: str,
+    mend: bool,
+    economics: Economics | None,
+    settings: Settings,
+    at: datetime,
+) -> Status:
     from deploy.registry.aliases import CHAMPION
     from deploy.registry.history import reigns
+    from inspection.reporting.decision_figures import decision_figures
     from inspection.reporting.status_page import Status
 
     standing = standing_of(settings.store, name)
@@ -72,7 +100,7 @@ def _status(name: str, loop: str, mend: bool, settings: Settings, at: datetime) 
         champion=f"version {holder.version}" if holder else "",
         since=every[-1].since.astimezone() if holder else None,
         digest=holder.digest if holder else "",
-        figures=(),
+        figures=decision_figures(economics) if economics else (),
         moves=tuple(_moves(standing.ledger.links[-SHOWN:][::-1])),
         runs=tuple(_runs(name, settings)),
         streams=tuple(_streams(name, settings)),

@@ -18,8 +18,10 @@ import pytest
 
 from data_checks.drift import detect_drift, watch_streams
 from data_checks.drift_history import Batch, remember
+from data_checks.drift_outcomes import with_outcomes
 from data_checks.drift_report import report_streams
-from inspection.config import MonitorConfig
+from deploy.edge.spec import Decision
+from inspection.config import EconomicsConfig, MonitorConfig
 from pipelines.cli import run_command_line
 from tests.unit.checks_material import batch
 
@@ -43,10 +45,13 @@ def drift(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> 
     return run
 
 
-def judged(store: Path) -> None:
-    """A steady batch and two dark ones."""
+def judged(store: Path, decision: Decision | None = None) -> None:
+    """A steady batch and two dark ones; with `decision`, what was made of their parts."""
     for hour, light in ((8, 0.0), (9, -30.0), (10, -30.0)):
-        found = watch_streams(batch(hour, 60, light=light), REFERENCE, MonitorConfig(), CLASSES)
+        seen = batch(hour, 60, light=light)
+        found = watch_streams(seen, REFERENCE, MonitorConfig(), CLASSES)
+        if decision is not None:
+            found = with_outcomes(found, seen, REFERENCE, CLASSES, decision, EconomicsConfig())
         times = {"": f"2026-11-20T{hour:02d}:00:00.000+00:00"}
         remember(store / "drift" / "records", found, Batch("line3", "ab" * 32, times, "r.html"))
 
@@ -61,6 +66,17 @@ def test_history__says_steady_alarm_confirmed(drift: Any, tmp_path: Path) -> Non
     (last,) = json.loads(drift("history", "line3", "--last", 1, "--json"))["records"]
     assert (last["drifted"], last["confirmed"], last["cause"]) == (True, True, "light")
     assert {"name", "score", "effect"} == set(last["signals"][0])
+
+
+def test_history__tells_what_was_rejected(drift: Any, tmp_path: Path) -> None:
+    judged(tmp_path / "store", Decision("ok", 0.5))
+
+    (last,) = json.loads(drift("history", "line3", "--last", 1, "--json"))["records"]
+    rejected = last["decided"]["rejected"]
+    share = rejected["batch"]["hits"] / 60
+    assert 0 < share < 1
+    assert rejected["reference"]["total"] == 90
+    assert f"(60 images, rejected {share:.1%}, abababab)" in drift("history", "line3")
 
 
 def test_nothing_judged_yet__is_one_line(drift: Any, tmp_path: Path) -> None:
