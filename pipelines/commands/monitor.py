@@ -10,6 +10,7 @@ from typing import Any
 
 from inspection.config import RunConfig
 from inspection.errors import Refused, UserError
+from inspection.evaluation.confirming import rule_words
 from pipelines.door import load_config
 from pipelines.launcher.client import open_zenml
 from pipelines.launcher.launch import Flight, flight, output
@@ -48,6 +49,7 @@ def parameters_of(
     return {
         "config": config.monitor,
         "economics": config.economics,
+        "loop": config.loop,
         "log": str(log.resolve()),
         "bundle": str(bundle),
         "name": config.name,
@@ -87,6 +89,7 @@ def _watch(trip: Flight, parameters: dict[str, Any]) -> dict[str, Any]:
         "images": sum(verdict.images for verdict in found.verdicts),
         "drifted": found.drifted,
         "confirmed": kept.confirmed,
+        "confirmed_by": rule_words(parameters["loop"].confirm, parameters["loop"].window),
         "sentence": found.sentence,
         "decided": told_outcomes(found),
         "streams": [dataclasses.asdict(verdict) for verdict in found.verdicts],
@@ -98,7 +101,7 @@ def _watch(trip: Flight, parameters: dict[str, Any]) -> dict[str, Any]:
 
 def _answer(trip: Flight, made: dict[str, Any]) -> Answer:
     drifted = made["drifted"]
-    confirmed = ", confirmed by two of the last three batches" if made["confirmed"] else ""
+    confirmed = f", confirmed by {made['confirmed_by']}" if made["confirmed"] else ""
     return Answer(
         document={"run": trip.record.name, "seconds": trip.record.seconds, **made},
         lines=[

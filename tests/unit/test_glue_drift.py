@@ -21,7 +21,7 @@ from data_checks.drift_history import Batch, remember
 from data_checks.drift_outcomes import with_outcomes
 from data_checks.drift_report import report_streams
 from deploy.edge.spec import Decision
-from inspection.config import EconomicsConfig, MonitorConfig
+from inspection.config import EconomicsConfig, LoopConfig, MonitorConfig
 from pipelines.cli import run_command_line
 from tests.unit.checks_material import batch
 
@@ -53,7 +53,12 @@ def judged(store: Path, decision: Decision | None = None) -> None:
         if decision is not None:
             found = with_outcomes(found, seen, REFERENCE, CLASSES, decision, EconomicsConfig())
         times = {"": f"2026-11-20T{hour:02d}:00:00.000+00:00"}
-        remember(store / "drift" / "records", found, Batch("line3", "ab" * 32, times, "r.html"))
+        remember(
+            store / "drift" / "records",
+            found,
+            Batch("line3", "ab" * 32, times, "r.html"),
+            LoopConfig(),
+        )
 
 
 def test_history__says_steady_alarm_confirmed(drift: Any, tmp_path: Path) -> None:
