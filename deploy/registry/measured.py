@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from deploy.registry.aliases import CHAMPION, stand
 from deploy.registry.models import tags_of
+from deploy.registry.tracking import nothing_yet, speaking
 from inspection.evaluation.economics import Economics
 from inspection.store import Store
 
@@ -21,6 +23,15 @@ def economics_tag(found: Economics | None) -> dict[str, str]:
     if found is None:
         return {}
     return {ECONOMICS: replace(found, curve=()).to_json().decode()}
+
+
+def champion_economics(store: Store, name: str) -> Economics | None:
+    """What the latest gate counted of the champion; None where that is not known, or nobody is champion."""
+    if nothing_yet(store):
+        return None
+    with speaking(store):
+        version = stand(store, name).version(CHAMPION)
+        return None if version is None else measured_economics(store, name, version)
 
 
 def measured_economics(store: Store, name: str, version: int) -> Economics | None:

@@ -68,10 +68,14 @@ class Due:
 
 @dataclass(frozen=True)
 class Stream:
-    """One camera, line or session, or all together: its batches, oldest first."""
+    """One camera, line or session, or all together: its batches, oldest first.
+
+    `rejected`: of the newest batch, as a share in words; empty where the bundle has no good class.
+    """
 
     name: str
     batches: tuple[Judged, ...]
+    rejected: str = ""
 
 
 @dataclass(frozen=True)
@@ -157,9 +161,10 @@ def _newest(streams: Sequence[Stream]) -> Html:
         state = badge("drifted", "bad") if last.drifted else badge("steady", "good")
         loud = sum(batch.drifted for batch in one.batches)
         told = last.cause or "–"
-        rows.append((one.name, stamp(last.time), state, told, f"{loud} of {len(one.batches)}"))
-    head = ("stream", "last batch", "verdict", "likely cause", "batches that drifted")
-    return table(head, rows, caption="The newest batch of each stream", numeric=frozenset({4}))
+        moved = f"{loud} of {len(one.batches)}"
+        rows.append((one.name, stamp(last.time), state, told, one.rejected or "–", moved))
+    head = ("stream", "last batch", "verdict", "likely cause", "rejected", "batches that drifted")
+    return table(head, rows, caption="The newest batch of each stream", numeric=frozenset({4, 5}))
 
 
 def _ledger(status: Status) -> Section:

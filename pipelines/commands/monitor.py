@@ -31,13 +31,18 @@ def monitor_log(
     config = load_config(path, changes, settings.variables, need_all=False)
     if not log.is_dir():
         raise UserError(f"{log}: no such folder; give what `plumbline-edge predict --log` wrote to")
+    from deploy.registry.measured import champion_economics
+
     with stdout_is_stderr():
         folder = bundle_of(config.name, bundle, settings)
+        # Of a bundle that was named the registry need not know, nor be there.
+        known = champion_economics(settings.store, config.name) if bundle is None else None
         open_zenml(settings)
         with flight("monitor", config.name, settings.store, now) as trip:
             made = _watch(
                 trip,
                 parameters_of(config, log, folder, trip.folder, trip.record.started, settings),
+                known.sentence if known else "",
             )
     return _answer(trip, made)
 
@@ -74,7 +79,7 @@ def bundle_of(name: str, bundle: Path | None, settings: Settings) -> Path:
     return folder
 
 
-def _watch(trip: Flight, parameters: dict[str, Any]) -> dict[str, Any]:
+def _watch(trip: Flight, parameters: dict[str, Any], at_the_gate: str) -> dict[str, Any]:
     from data_checks.drift_outcomes import told_outcomes
     from pipelines.monitor import monitor
 
@@ -92,6 +97,7 @@ def _watch(trip: Flight, parameters: dict[str, Any]) -> dict[str, Any]:
         "confirmed_by": rule_words(parameters["loop"].confirm, parameters["loop"].window),
         "sentence": found.sentence,
         "decided": told_outcomes(found),
+        "at_the_gate": at_the_gate,
         "streams": [dataclasses.asdict(verdict) for verdict in found.verdicts],
     }
     refused = {"status": "refused", "sentence": found.sentence} if found.drifted else {}
@@ -107,6 +113,7 @@ def _answer(trip: Flight, made: dict[str, Any]) -> Answer:
         lines=[
             f"{'Drifted' if drifted else 'Steady'}   {made['sentence']}{confirmed}",
             *(f"Decided   {sentence}" for sentence in made["decided"]),
+            *([f"Gate      {made['at_the_gate']}"] if made["at_the_gate"] else []),
             f"Report    {made['report']}",
             f"Evidently {made['evidently']}",
             f"Verdict   {made['verdict']}",

@@ -34,6 +34,7 @@ def write_status(
     path: Path, changes: list[str], out: Path, *, settings: Settings, now: Callable[[], datetime]
 ) -> Answer:
     """Gather and write the page."""
+    from deploy.registry.measured import champion_economics
     from inspection.reporting.status_page import write_status_page
 
     target = checked_target(out, ".html")
@@ -41,7 +42,7 @@ def write_status(
     at = now()
     events = gathered(settings.store, config.name, at)
     decision = decide(follow(events, config.loop), config.loop, at)
-    economics = _champion_economics(config.name, settings)
+    economics = champion_economics(settings.store, config.name)
     status = _status(
         config.name, decision.sentence, decision.action == "mend", economics, settings, at
     )
@@ -63,19 +64,6 @@ def write_status(
         ],
         next=[f"plumbline history {config.name}"],
     )
-
-
-def _champion_economics(name: str, settings: Settings) -> Economics | None:
-    """What the gate counted of the champion's decisions, where it is known."""
-    from deploy.registry.aliases import CHAMPION
-    from deploy.registry.measured import measured_economics
-    from deploy.registry.tracking import speaking
-
-    version = standing_of(settings.store, name).version(CHAMPION)
-    if version is None:
-        return None
-    with speaking(settings.store):
-        return measured_economics(settings.store, name, version)
 
 
 def _status(
@@ -149,12 +137,13 @@ def _streams(name: str, settings: Settings) -> Iterable[Stream]:
 
     records = history(settings.store.drift / "records", name)
     for stream in sorted({record.stream for record in records}):
+        own = [record for record in records if record.stream == stream]
         batches = tuple(
-            Judged(datetime.fromisoformat(each.time), each.drifted, each.cause)
-            for each in records
-            if each.stream == stream
+            Judged(datetime.fromisoformat(each.time), each.drifted, each.cause) for each in own
         )
-        yield Stream(stream or ALL, batches)
+        decided = own[-1].decided
+        rejected = f"{decided.rejected.batch.value * 100:.1f} %" if decided else ""
+        yield Stream(stream or ALL, batches, rejected)
 
 
 def _due(settings: Settings, at: datetime) -> Iterable[Due]:

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from data_checks.drift import detect_drift, watch_streams
-from data_checks.drift_history import Batch, remember
+from data_checks.drift_history import Batch, history, remember
 from data_checks.drift_outcomes import with_outcomes
 from data_checks.drift_report import report_streams
 from deploy.edge.spec import Decision
@@ -82,6 +82,28 @@ def test_history__tells_what_was_rejected(drift: Any, tmp_path: Path) -> None:
     assert 0 < share < 1
     assert rejected["reference"]["total"] == 90
     assert f"(60 images, rejected {share:.1%}, abababab)" in drift("history", "line3")
+
+
+@pytest.mark.parametrize("decision", [Decision("ok", 0.5), Decision()])
+def test_status__shows_the_newest_batch_s_share_of_rejects(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured, decision: Decision
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PLUMBLINE_STORE", str(tmp_path / "store"))
+    judged(tmp_path / "store", decision)
+    (newest,) = [r for r in history(tmp_path / "store/drift/records", "line3") if r.confirmed]
+    (tmp_path / "line.yaml").write_text("name: line3\ndata: {kind: folder, root: images}\n")
+
+    assert run_command_line(["status", "line.yaml", "--out", "page.html"]) == 0
+
+    capsys.readouterr()
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    if decision.ok_class is None:
+        assert newest.decided is None
+        assert " %</td>" not in page
+    else:
+        assert newest.decided is not None
+        assert f"{newest.decided.rejected.batch.value * 100:.1f} %</td>" in page
 
 
 def test_nothing_judged_yet__is_one_line(drift: Any, tmp_path: Path) -> None:

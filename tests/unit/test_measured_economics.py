@@ -10,7 +10,7 @@ import pytest
 
 from deploy.edge.bundle import open_bundle
 from deploy.registry.enrolment import Enrolment, enrol
-from deploy.registry.measured import ECONOMICS, measured_economics
+from deploy.registry.measured import ECONOMICS, champion_economics, measured_economics
 from deploy.registry.models import mark_judged
 from deploy.registry.tracking import TrackedRun
 from inspection.config import EconomicsConfig, GateConfig
@@ -54,6 +54,8 @@ def test_the_version_keeps_what_the_gate_counted(site: Site, tmp_path: Path) -> 
     assert version is not None
     kept = measured_economics(site.store, site.name, version)
     assert kept is not None
+    assert champion_economics(site.store, site.name) == kept
+    assert champion_economics(site.store, "another_line") is None
     assert verdict.economics is not None
     assert (kept.escape, kept.overkill) == (verdict.economics.escape, verdict.economics.overkill)
     assert kept.escape_ppm[0] == pytest.approx(1e6 * 0.01 * 3 / 120)
