@@ -46,10 +46,10 @@ from data_checks.drift_cause import (
     UNKNOWN_LOOK,
     likely_cause,
 )
-from data_checks.drift_history import confirmed
 from data_checks.drift_measures import Measures
 from deploy.edge.statistics import STATISTICS
-from inspection.config import MonitorConfig
+from inspection.config import LoopConfig, MonitorConfig
+from inspection.evaluation.confirming import confirms
 
 BATCH = 200
 CLEAN = 20
@@ -57,6 +57,7 @@ CLEAN_GROUPS = 10
 FAULTY = 3
 SHARE = 0.15
 LEVEL = MonitorConfig().level()
+TWO_OF_THREE = LoopConfig(confirm=2, window=3)
 NEW = "a new class, 15 %"
 TRUTH = {
     "exposure -20 %": LIGHT,
@@ -247,7 +248,7 @@ def clean_figures(rows: list[list[bool]]) -> dict[str, Any]:
 
 
 def two_of_three(row: list[bool]) -> list[bool]:
-    return [confirmed(tuple(row[place - 2 : place]), row[place]) for place in range(2, len(row))]
+    return [confirms(row[place - 2 : place + 1], TWO_OF_THREE) for place in range(2, len(row))]
 
 
 def fault_figures(rows: list[list[bool]]) -> dict[str, Any]:

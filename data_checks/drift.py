@@ -23,6 +23,7 @@ from data_checks.drift_reference import DriftReference
 from data_checks.two_samples import Matrix, group_codes
 from inspection.config import MonitorConfig
 from inspection.errors import DataError
+from inspection.evaluation.in_service import InService
 from inspection.records import Record
 
 __all__ = [
@@ -73,7 +74,8 @@ class DriftSignal(Record):
 class DriftVerdict(Record):
     """All signals of one stream; `drifted` when any of them is. `cause` and `remedy` are empty without drift.
 
-    `distance`: Fréchet's between the clouds of embeddings, for people; no threshold hangs on it.
+    `distance`: Fréchet's between the clouds of embeddings; `decided`: what was accepted, rejected and reviewed, where
+    there is a good class. Both are for people; no threshold hangs on them.
     """
 
     drifted: bool
@@ -86,6 +88,7 @@ class DriftVerdict(Record):
     remedy: str = ""
     evidence: str = ""
     distance: float = 0.0
+    decided: InService | None = None
 
 
 @dataclass(frozen=True)

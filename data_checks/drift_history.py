@@ -1,7 +1,8 @@
 """What the monitor found before: a small JSON per batch and stream, for status pages and for the choice to retrain.
 
-Covered: the same batch judged twice is one record; a record is whole or absent; two of the last three batches with an
-alarm confirm a drift, one alone does not. Not covered: batches of different bundles are never counted together.
+Covered: the same batch judged twice is one record; a record is whole or absent; how many of a stream's last batches
+confirm a drift is the loop's rule, and each record says by which it was judged. Not covered: batches of different
+bundles are never counted together.
 """
 
 from __future__ import annotations
@@ -13,11 +14,12 @@ from urllib.parse import quote
 
 from data_checks.drift import DriftVerdict, Watched
 from deploy.edge.files import canonical_json, sha256_bytes
+from inspection.config import LoopConfig
 from inspection.errors import DataError
+from inspection.evaluation.confirming import confirms
+from inspection.evaluation.in_service import InService
 from inspection.records import Record
 
-LAST, NEEDED = 3, 2
-"""Of so many batches so many must alarm to confirm a drift."""
 EVERYTHING = "all"
 
 
@@ -34,8 +36,9 @@ class Moved(Record):
 class BatchRecord(Record):
     """One batch of one stream. `time`: of its newest image, ISO 8601, UTC; `stream` is empty where the log names none.
 
-    `drifted`: this batch alone raised an alarm; `confirmed`: two of the last three did. `level`: the chance of a false
-    alarm that the batch had. `report`: the page's path, as it was then.
+    `drifted`: this batch alone raised an alarm; `confirmed`: `confirm` of the last `window` did. `level`: the chance of
+    a false alarm that the batch had. `report`: the page's path, as it was then. `decided`: what was accepted, rejected
+    and reviewed; None without a good class, and in records from before it was kept.
     """
 
     time: str
@@ -51,6 +54,9 @@ class BatchRecord(Record):
     signals: tuple[Moved, ...]
     sentence: str
     report: str
+    decided: InService | None = None
+    confirm: int = 2
+    window: int = 3
 
 
 @dataclass(frozen=True)
@@ -75,9 +81,11 @@ class Remembered(Record):
         return any(record.confirmed for record in self.records)
 
 
-def remember(folder: Path, found: Watched, batch: Batch) -> Remembered:
-    """Write one record per stream below `folder` and give them."""
-    return Remembered(tuple(_remembered(folder, verdict, batch) for verdict in found.verdicts))
+def remember(folder: Path, found: Watched, batch: Batch, rule: LoopConfig) -> Remembered:
+    """Write one record per stream below `folder` and give them; `rule` says what confirms a drift."""
+    return Remembered(
+        tuple(_remembered(folder, verdict, batch, rule) for verdict in found.verdicts)
+    )
 
 
 def history(
@@ -93,12 +101,7 @@ def history(
     return tuple(sorted(kept, key=lambda record: (record.time, record.stream)))
 
 
-def confirmed(earlier: tuple[bool, ...], now: bool) -> bool:
-    """Whether two of the last three batches alarmed; `earlier`: those before, oldest first."""
-    return sum([*earlier[-(LAST - 1) :], now]) >= NEEDED
-
-
-def _remembered(folder: Path, verdict: DriftVerdict, batch: Batch) -> BatchRecord:
+def _remembered(folder: Path, verdict: DriftVerdict, batch: Batch, rule: LoopConfig) -> BatchRecord:
     time = batch.times[verdict.stream]
     known = history(folder, batch.name, stream=verdict.stream, bundle=batch.bundle)
     earlier = tuple(record.drifted for record in known if record.time < time)
@@ -109,13 +112,16 @@ def _remembered(folder: Path, verdict: DriftVerdict, batch: Batch) -> BatchRecor
         stream=verdict.stream,
         images=verdict.images,
         drifted=verdict.drifted,
-        confirmed=confirmed(earlier, verdict.drifted),
+        confirmed=confirms((*earlier, verdict.drifted), rule),
         cause=verdict.cause,
         remedy=verdict.remedy,
         level=verdict.signals[0].threshold,
         signals=tuple(Moved(one.name, one.score, one.effect) for one in verdict.signals),
         sentence=verdict.sentence,
         report=batch.report,
+        decided=verdict.decided,
+        confirm=rule.confirm,
+        window=rule.window,
     )
     record.save(_place(folder, record))
     return record

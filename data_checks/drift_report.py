@@ -125,9 +125,11 @@ def _page(snapshot: Any, note: str) -> str:
 
 def _note(verdict: DriftVerdict) -> str:
     """Whose verdict counts, in the place where one looks first."""
+    decided = f"<br>{escape(verdict.decided.sentence)}." if verdict.decided else ""
     return (
         '<p style="font:14px sans-serif;margin:16px 24px">'
-        f"<b>{escape(verdict.sentence)}</b><br>The charts below are Evidently's, with a test of each column alone "
+        f"<b>{escape(verdict.sentence)}</b>{decided}<br>"
+        f"The charts below are Evidently's, with a test of each column alone "
         f"(p &lt; {STRICT:g}); the alarm is Plumbline's, calibrated for all signals together at "
         f"{verdict.signals[0].threshold:.2g} per batch. The verdict of record is the JSON beside this page.</p>"
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from zenml import pipeline
 from zenml.enums import ExecutionMode
 
-from inspection.config import MonitorConfig
+from inspection.config import EconomicsConfig, LoopConfig, MonitorConfig
 from materializers.bundle import BundleMaterializer
 from materializers.drift_reference import DriftReferenceMaterializer
 from materializers.records import RecordMaterializer
@@ -28,6 +28,8 @@ MATERIALIZERS = (BundleMaterializer, DriftReferenceMaterializer, RecordMateriali
 )
 def monitor(
     config: MonitorConfig,
+    economics: EconomicsConfig,
+    loop: LoopConfig,
     log: str,
     bundle: str,
     name: str,
@@ -36,9 +38,12 @@ def monitor(
     drift: str,
     created: str,
 ) -> None:
-    """Read, judge, draw, remember; `drift` is the store's room for what the monitor found."""
+    """Read, judge, draw, remember; `drift` is the store's room for what the monitor found.
+
+    Of `loop` only the rule that confirms a drift is meant.
+    """
     batch, opened, arrived = load_predictions(log, bundle, name, store, config)
-    found = detect_drift(batch, opened, config)
+    found = detect_drift(batch, opened, config, economics)
     workspace, history = f"{drift}/evidently", f"{drift}/records"
     report = report_drift(batch, opened, found, arrived, name, folder, workspace, created)
-    record_drift(found, opened, arrived, name, history, report)
+    record_drift(found, opened, arrived, loop, name, history, report)

@@ -7,17 +7,21 @@ from typing import Annotated
 from zenml import log_metadata, step
 
 from data_checks.drift import Watched, watch_streams
+from data_checks.drift_outcomes import told_outcomes, with_outcomes
 from data_checks.drift_reference import DriftReference
 from deploy.edge.bundle import Bundle, load_drift_reference
-from inspection.config import MonitorConfig
+from inspection.config import EconomicsConfig, MonitorConfig
 
 
 @step(enable_cache=False)
 def detect_drift(
-    batch: DriftReference, bundle: Bundle, monitor: MonitorConfig
+    batch: DriftReference, bundle: Bundle, monitor: MonitorConfig, economics: EconomicsConfig
 ) -> Annotated[Watched, "drift_verdict"]:
-    """Statistics, predictions and embeddings of each stream against the bundle's own reference."""
+    """Statistics, predictions, embeddings and outcomes of each stream against the bundle's own reference."""
     reference = DriftReference.from_arrays(load_drift_reference(bundle))
-    found = watch_streams(batch, reference, monitor, bundle.manifest.classes)
-    log_metadata({"drifted": found.drifted, "sentence": found.sentence})
+    classes, decision = bundle.manifest.classes, bundle.manifest.decision
+    judged = watch_streams(batch, reference, monitor, classes)
+    found = with_outcomes(judged, batch, reference, classes, decision, economics)
+    decided = "; ".join(told_outcomes(found))
+    log_metadata({"drifted": found.drifted, "sentence": found.sentence, "decided": decided})
     return found

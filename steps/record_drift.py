@@ -11,14 +11,21 @@ from data_checks.drift import Watched
 from data_checks.drift_batches import Arrived
 from data_checks.drift_history import Batch, Remembered, remember
 from deploy.edge.bundle import Bundle
+from inspection.config import LoopConfig
 
 
 @step(enable_cache=False)
 def record_drift(
-    found: Watched, bundle: Bundle, arrived: Arrived, name: str, history: str, report: str
+    found: Watched,
+    bundle: Bundle,
+    arrived: Arrived,
+    loop: LoopConfig,
+    name: str,
+    history: str,
+    report: str,
 ) -> Annotated[Remembered, "drift_records"]:
-    """One record per stream below `history`; two alarms of the last three batches confirm a drift."""
+    """One record per stream below `history`; `loop` says how many batches with an alarm confirm a drift."""
     batch = Batch(name, bundle.digest, arrived.newest, report)
-    kept = remember(Path(history), found, batch)
+    kept = remember(Path(history), found, batch, loop)
     log_metadata({"confirmed": kept.confirmed})
     return kept

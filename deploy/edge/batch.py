@@ -7,7 +7,7 @@ after would fail likewise.
 from __future__ import annotations
 
 import glob
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,13 @@ from deploy.edge.headers import SUFFIXES
 from deploy.edge.inspector import Inspection, Inspector
 from deploy.edge.prediction_log import PredictionLog
 
+NO_ANSWER = "without answer"
+OUTCOMES = {
+    "accept": "accepted",
+    "reject": "rejected",
+    "review": "for review",
+    "classified": "classified",
+}
 _SUFFIXES = frozenset(suffix for names in SUFFIXES.values() for suffix in names)
 _HEAD = 64
 
@@ -95,6 +102,23 @@ def inspect_files(
                 model=inspector.bundle.digest,
             )
         yield answer
+
+
+def counted(counts: Mapping[str, int]) -> str:
+    """How many images had which outcome, in a sentence; shares are of those that were answered.
+
+    Where parts are accepted or rejected, both are told though one of them is 0.
+    """
+    answered = sum(number for outcome, number in counts.items() if outcome != NO_ANSWER)
+    decided = any(counts.get(outcome) for outcome in ("accept", "reject"))
+    told = [
+        f"{number} {word} ({number / answered:.1%})"
+        for outcome, word in OUTCOMES.items()
+        if (number := counts.get(outcome, 0)) or (decided and outcome in ("accept", "reject"))
+    ]
+    if missing := counts.get(NO_ANSWER):
+        told.append(f"{missing} {NO_ANSWER}")
+    return f"{sum(counts.values())} images: {', '.join(told)}"
 
 
 def _inspect(inspector: Inspector, path: Path, max_megapixels: float) -> Answer:

@@ -165,6 +165,14 @@ class Manifest:
         """Hex SHA-256 of the canonical manifest: the bundle's name."""
         return sha256_bytes(self.to_json())
 
+    @property
+    def promises(self) -> tuple[str, ...]:
+        """What the thresholds promise, or cannot, a sentence each; empty where nobody asked for a promise."""
+        said = self.provenance.get("thresholds")
+        texts = said if isinstance(said, list | tuple) else ()
+        # From outside, and on its way to a terminal.
+        return tuple(text for text in texts if isinstance(text, str) and text.isprintable())
+
     @classmethod
     def from_json(cls, data: bytes) -> Manifest:
         """Parse strictly: unknown or missing keys, wrong types and NaN are errors."""

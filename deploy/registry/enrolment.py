@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deploy.registry.aliases import Hand
+from deploy.registry.measured import economics_tag
 from deploy.registry.models import get_version, mark_judged, register_bundle
 from deploy.registry.promotion import crown
 from deploy.registry.tracking import TrackedRun, track_run
@@ -44,8 +45,9 @@ def enrol(
     """
     run_id = track_run(store, name, run)
     evidence = {"run": run.name, "test_set": verdict.test_digest}
+    said, counted = verdict.sentence, economics_tag(verdict.economics)
     if not verdict.passed:
-        mark_judged(store, name, bundle.name, passed=False, sentence=verdict.sentence)
+        mark_judged(store, name, bundle.name, passed=False, sentence=said, counted=counted)
         return Enrolment(name, run_id, None, ())
     hand = Hand(f"run {run.name}", evidence=evidence)
     registered = register_bundle(
@@ -53,7 +55,7 @@ def enrol(
     )
     if trained_on:
         record_training_images(store, registered.run_id, trained_on)
-    mark_judged(store, name, registered.digest, passed=True, sentence=verdict.sentence)
+    mark_judged(store, name, registered.digest, passed=True, sentence=said, counted=counted)
     if crowned:
         hand = dataclasses.replace(hand, reason=f"the gate of run {run.name} let it through")
         crown(store, name, registered.version, hand, compared_with=verdict.champion)

@@ -69,11 +69,20 @@ def register_bundle(
     return get_version(store, name, version)
 
 
-def mark_judged(store: Store, name: str, digest: str, *, passed: bool, sentence: str) -> None:
-    """Write on the versions that hold bundle `digest`, if there are any, what a gate said of it."""
+def mark_judged(
+    store: Store,
+    name: str,
+    digest: str,
+    *,
+    passed: bool,
+    sentence: str,
+    counted: Mapping[str, str] | None = None,
+) -> None:
+    """Write on the versions that hold bundle `digest`, if there are any, what a gate said of it and `counted`."""
     client = open_tracking(store)
     for version in _holding(client, name, digest):
-        said = {GATE: PASSED if passed else REFUSED, GATE_SENTENCE: sentence}
+        judged = {GATE: PASSED if passed else REFUSED, GATE_SENTENCE: sentence}
+        said = {**judged, **(counted or {})}
         for key, value in said.items():
             client.set_model_version_tag(name, str(version), key, value)
 

@@ -19,6 +19,7 @@ from pydantic import Field
 
 from inspection.config import LoopConfig
 from inspection.durations import seconds_of
+from inspection.evaluation.confirming import confirms
 from inspection.records import Record
 
 MONTH = timedelta(days=30)
@@ -162,7 +163,7 @@ def _with_batch(before: StreamState, event: BatchJudged, config: LoopConfig) -> 
     recent = (*before.recent, event.drifted)[-config.window :]
     calm = 0 if event.drifted else before.calm + 1
     since = before.since
-    if since is None and sum(recent) >= config.confirm:
+    if since is None and confirms(recent, config):
         since = event.time
     if calm >= config.calm:
         # Forgotten as a whole: old alarms must not count towards the next confirmation.

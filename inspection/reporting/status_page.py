@@ -68,22 +68,30 @@ class Due:
 
 @dataclass(frozen=True)
 class Stream:
-    """One camera, line or session, or all together: its batches, oldest first."""
+    """One camera, line or session, or all together: its batches, oldest first.
+
+    `rejected`: of the newest batch, as a share in words; empty where the bundle has no good class.
+    """
 
     name: str
     batches: tuple[Judged, ...]
+    rejected: str = ""
 
 
 @dataclass(frozen=True)
 class Status:
-    """All that the page shows. `worries`: what somebody must look at now, one sentence each."""
+    """All that the page shows.
+
+    `figures`: of the champion, each a name, a value and notes. `worries`: what somebody must look at now, one sentence
+    each.
+    """
 
     name: str
     created: datetime
     champion: str
     since: datetime | None
     digest: str
-    figures: tuple[tuple[str, str], ...]
+    figures: tuple[tuple[str, ...], ...]
     moves: tuple[Move, ...]
     runs: tuple[Ran, ...]
     streams: tuple[Stream, ...]
@@ -123,7 +131,7 @@ def _figures(status: Status) -> Html:
     return tiles(
         [
             tile("Champion", status.champion or "none", since, short(status.digest, 8)),
-            *(tile(name, value) for name, value in status.figures),
+            *(tile(*figure) for figure in status.figures),
             tile(
                 "Streams that drift",
                 f"{len(drifting)} of {len(status.streams)}",
@@ -153,9 +161,10 @@ def _newest(streams: Sequence[Stream]) -> Html:
         state = badge("drifted", "bad") if last.drifted else badge("steady", "good")
         loud = sum(batch.drifted for batch in one.batches)
         told = last.cause or "–"
-        rows.append((one.name, stamp(last.time), state, told, f"{loud} of {len(one.batches)}"))
-    head = ("stream", "last batch", "verdict", "likely cause", "batches that drifted")
-    return table(head, rows, caption="The newest batch of each stream", numeric=frozenset({4}))
+        moved = f"{loud} of {len(one.batches)}"
+        rows.append((one.name, stamp(last.time), state, told, one.rejected or "–", moved))
+    head = ("stream", "last batch", "verdict", "likely cause", "rejected", "batches that drifted")
+    return table(head, rows, caption="The newest batch of each stream", numeric=frozenset({4, 5}))
 
 
 def _ledger(status: Status) -> Section:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+from inspection.evaluation.in_service import InService
+
 
 class Signal(Protocol):
     """One drift signal: `score` is a p-value among all signals, drifted below `threshold`; `effect`: how much moved."""
@@ -26,7 +28,10 @@ class Signal(Protocol):
 
 
 class Drift(Protocol):
-    """Has what the camera sees moved away from what was learned? `cause`, `remedy`, `evidence` are empty if not."""
+    """Has what the camera sees moved away from what was learned? `cause`, `remedy`, `evidence` are empty if not.
+
+    `decided`: what the device did with the images; None without a class that stands for a good part.
+    """
 
     @property
     def drifted(self) -> bool: ...
@@ -48,6 +53,8 @@ class Drift(Protocol):
     def evidence(self) -> str: ...
     @property
     def distance(self) -> float: ...
+    @property
+    def decided(self) -> InService | None: ...
 
 
 class Watch(Protocol):

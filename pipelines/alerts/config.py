@@ -20,7 +20,7 @@ from pipelines.door import read_yaml, validated
 
 PASSWORD = "PLUMBLINE_SMTP_PASSWORD"
 FILE = "PLUMBLINE_ALERTS"
-Kind = Literal["failed", "refused", "killed", "completed"]
+Kind = Literal["failed", "refused", "killed", "missed", "completed"]
 Address = Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+$")]
 
 
@@ -46,7 +46,7 @@ class Webhook(Strict):
 class Alerts(Strict):
     """`tell`: the ends that are told; equal ones within `window` of the last are counted and told with the next."""
 
-    tell: tuple[Kind, ...] = ("failed", "refused", "killed")
+    tell: tuple[Kind, ...] = ("failed", "refused", "killed", "missed")
     window: Duration = "1h"
     timeout: Annotated[float, Field(gt=0, le=60)] = 10.0
     email: Email | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 from typing import TYPE_CHECKING
 
@@ -34,16 +35,16 @@ def show_history(name: str, last: int, settings: Settings) -> Answer:
 
 
 def _document(record: BatchRecord) -> dict[str, object]:
-    return {**vars(record), "signals": [vars(signal) for signal in record.signals]}
+    return dataclasses.asdict(record)
 
 
 def _line(record: BatchRecord) -> str:
     alarm = "confirmed" if record.confirmed else "alarm" if record.drifted else "steady"
     stream = f" {record.stream}" if record.stream else ""
     cause = f": {record.cause}" if record.cause else ""
-    return (
-        f"{record.time[:19]}{stream} {alarm}{cause} ({record.images} images, {record.bundle[:8]})"
-    )
+    rejected = f", rejected {record.decided.rejected.batch.value:.1%}" if record.decided else ""
+    images = f"{record.images} images{rejected}, {record.bundle[:8]}"
+    return f"{record.time[:19]}{stream} {alarm}{cause} ({images})"
 
 
 def serve_workspace(settings: Settings, *, port: int, as_json: bool) -> Answer:

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from inspection.config import RunConfig
 from inspection.errors import Refused, UserError
+from inspection.evaluation.confirming import rule_words
 from pipelines.door import load_config
 from pipelines.launcher.client import open_zenml
 from pipelines.launcher.launch import Flight, flight, output
 from pipelines.output import Answer, stdout_is_stderr
 from pipelines.settings import Settings
-
-if TYPE_CHECKING:
-    from data_checks.drift import DriftVerdict
 
 
 def monitor_log(
@@ -34,14 +33,17 @@ def monitor_log(
         raise UserError(f"{log}: no such folder; give what `plumbline-edge predict --log` wrote to")
     named = str(bundle.resolve()) if bundle else ""
     with stdout_is_stderr():
+        from deploy.registry.measured import champion_economics
         from deploy.registry.models import bundle_to_watch
 
         folder = bundle_to_watch(settings.store, config.name, named)
+        # Of a bundle that was named the registry need not know, nor be there.
+        known = None if named else champion_economics(settings.store, config.name)
         open_zenml(settings)
         with flight("monitor", config.name, settings.store, now) as trip:
             started = trip.record.started.isoformat()
             asked = parameters_of(config, log, folder, trip.folder, started, settings)
-            made = _watch(trip, asked)
+            made = _watch(trip, asked, known.sentence if known else "")
     return _answer(trip, made)
 
 
@@ -51,6 +53,8 @@ def parameters_of(
     """What the monitor pipeline is called with; its page goes to `folder`. Without `bundle`: the champion of then."""
     return {
         "config": config.monitor,
+        "economics": config.economics,
+        "loop": config.loop,
         "log": str(log.resolve()),
         "bundle": str(bundle) if bundle else "",
         "name": config.name,
@@ -61,7 +65,8 @@ def parameters_of(
     }
 
 
-def _watch(trip: Flight, parameters: dict[str, Any]) -> dict[str, Any]:
+def _watch(trip: Flight, parameters: dict[str, Any], at_the_gate: str) -> dict[str, Any]:
+    from data_checks.drift_outcomes import told_outcomes
     from pipelines.monitor import monitor
 
     run = trip.start(monitor, parameters)
@@ -75,25 +80,26 @@ def _watch(trip: Flight, parameters: dict[str, Any]) -> dict[str, Any]:
         "images": sum(verdict.images for verdict in found.verdicts),
         "drifted": found.drifted,
         "confirmed": kept.confirmed,
+        "confirmed_by": rule_words(parameters["loop"].confirm, parameters["loop"].window),
         "sentence": found.sentence,
-        "streams": [_stream(verdict) for verdict in found.verdicts],
+        "decided": told_outcomes(found),
+        "at_the_gate": at_the_gate,
+        "streams": [dataclasses.asdict(verdict) for verdict in found.verdicts],
     }
     refused = {"status": "refused", "sentence": found.sentence} if found.drifted else {}
     trip.note(made=made, **refused)
     return made
 
 
-def _stream(verdict: DriftVerdict) -> dict[str, Any]:
-    return {**vars(verdict), "signals": [vars(signal) for signal in verdict.signals]}
-
-
 def _answer(trip: Flight, made: dict[str, Any]) -> Answer:
     drifted = made["drifted"]
-    confirmed = ", confirmed by two of the last three batches" if made["confirmed"] else ""
+    confirmed = f", confirmed by {made['confirmed_by']}" if made["confirmed"] else ""
     return Answer(
         document={"run": trip.record.name, "seconds": trip.record.seconds, **made},
         lines=[
             f"{'Drifted' if drifted else 'Steady'}   {made['sentence']}{confirmed}",
+            *(f"Decided   {sentence}" for sentence in made["decided"]),
+            *([f"Gate      {made['at_the_gate']}"] if made["at_the_gate"] else []),
             f"Report    {made['report']}",
             f"Evidently {made['evidently']}",
             f"Verdict   {made['verdict']}",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from itertools import islice
@@ -20,6 +21,7 @@ from pipelines.settings import Settings
 if TYPE_CHECKING:
     from deploy.registry.aliases import Standing
     from deploy.registry.ledger import Link
+    from inspection.evaluation.economics import Economics
     from inspection.reporting.status_page import Due, Move, Ran, Status, Stream
 
 SHOWN = 20
@@ -32,6 +34,7 @@ def write_status(
     path: Path, changes: list[str], out: Path, *, settings: Settings, now: Callable[[], datetime]
 ) -> Answer:
     """Gather and write the page."""
+    from deploy.registry.measured import champion_economics
     from inspection.reporting.status_page import write_status_page
 
     target = checked_target(out, ".html")
@@ -39,17 +42,22 @@ def write_status(
     at = now()
     events = gathered(settings.store, config.name, at)
     decision = decide(follow(events, config.loop), config.loop, at)
-    status = _status(config.name, decision.sentence, decision.action == "mend", settings, at)
+    economics = champion_economics(settings.store, config.name)
+    status = _status(
+        config.name, decision.sentence, decision.action == "mend", economics, settings, at
+    )
     write_status_page(status, target)
     return Answer(
         document={
             "page": str(target.resolve()),
             "champion": status.champion,
+            "economics": dataclasses.asdict(economics) if economics else None,
             "worries": list(status.worries),
             "loop": vars(decision),
         },
         lines=[
             f"Champion  {status.champion or 'none yet'}",
+            *([f"Decides   {economics.sentence}"] if economics else []),
             *(f"Worry     {sentence}" for sentence in status.worries),
             f"Loop      {decision.sentence}",
             f"Page      {target}",
@@ -58,9 +66,17 @@ def write_status(
     )
 
 
-def _status(name: str, loop: str, mend: bool, settings: Settings, at: datetime) -> Status:
+def _status(
+    name: str,
+    loop: str,
+    mend: bool,
+    economics: Economics | None,
+    settings: Settings,
+    at: datetime,
+) -> Status:
     from deploy.registry.aliases import CHAMPION
     from deploy.registry.history import reigns
+    from inspection.reporting.decision_figures import decision_figures
     from inspection.reporting.status_page import Status
 
     standing = standing_of(settings.store, name)
@@ -72,7 +88,7 @@ def _status(name: str, loop: str, mend: bool, settings: Settings, at: datetime) 
         champion=f"version {holder.version}" if holder else "",
         since=every[-1].since.astimezone() if holder else None,
         digest=holder.digest if holder else "",
-        figures=(),
+        figures=decision_figures(economics) if economics else (),
         moves=tuple(_moves(standing.ledger.links[-SHOWN:][::-1])),
         runs=tuple(_runs(name, settings)),
         streams=tuple(_streams(name, settings)),
@@ -121,12 +137,13 @@ def _streams(name: str, settings: Settings) -> Iterable[Stream]:
 
     records = history(settings.store.drift / "records", name)
     for stream in sorted({record.stream for record in records}):
+        own = [record for record in records if record.stream == stream]
         batches = tuple(
-            Judged(datetime.fromisoformat(each.time), each.drifted, each.cause)
-            for each in records
-            if each.stream == stream
+            Judged(datetime.fromisoformat(each.time), each.drifted, each.cause) for each in own
         )
-        yield Stream(stream or ALL, batches)
+        decided = own[-1].decided
+        rejected = f"{decided.rejected.batch.value * 100:.1f} %" if decided else ""
+        yield Stream(stream or ALL, batches, rejected)
 
 
 def _due(settings: Settings, at: datetime) -> Iterable[Due]:

@@ -40,8 +40,8 @@ CREATE TABLE IF NOT EXISTS firings (
 CREATE INDEX IF NOT EXISTS open_firings ON firings (status) WHERE status IN ('claimed', 'running');
 """
 CLAIM = """
-INSERT OR IGNORE INTO firings (schedule, due, attempt, kind, document, status, sentence, times, claimed)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+INSERT OR IGNORE INTO firings (schedule, due, attempt, kind, document, status, sentence, times, claimed, ended)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 
 ENDED = "status = ?, sentence = ?, ended = ?, exit_code = ?"
@@ -208,6 +208,11 @@ class Book:
         asked = "SELECT * FROM firings WHERE status IN ('claimed', 'running') ORDER BY due, id"
         return [_firing(row) for row in self._rows(asked)]
 
+    def given_up(self, since: datetime) -> list[Firing]:
+        """What a policy gave up since then; a schedule that was removed gave up nothing."""
+        asked = "SELECT * FROM firings WHERE status = 'skipped' AND ended >= ? ORDER BY id"
+        return [_firing(row) for row in self._rows(asked, [_text(since)])]
+
     def history(self, last: int, name: str | None = None) -> list[Firing]:
         """The latest firings, oldest first."""
         asked = "SELECT * FROM firings WHERE ? IN (schedule, '') ORDER BY id DESC LIMIT ?"
@@ -249,7 +254,8 @@ def _claim(
     times: int = 1,
 ) -> tuple[Any, ...]:
     stated = (schedule.name, _text(due.at), attempt, kind, _document(schedule))
-    return (*stated, status, sentence, times, _text(now))
+    ended = _text(now) if status == "skipped" else None
+    return (*stated, status, sentence, times, _text(now), ended)
 
 
 def _give_up_waiting(connection: sqlite3.Connection, schedule: Schedule, now: datetime) -> None:
@@ -260,8 +266,8 @@ def _give_up_waiting(connection: sqlite3.Connection, schedule: Schedule, now: da
         f"waited for the lock '{schedule.lock}' until it was given up by missed={schedule.missed}"
     )
     for row in waiting[: len(late)]:
-        change = "UPDATE firings SET status = 'skipped', sentence = ? WHERE id = ? AND status = 'claimed'"
-        connection.execute(change, [said, row["id"]])
+        change = f"UPDATE firings SET {ENDED} WHERE id = ? AND status = 'claimed'"
+        connection.execute(change, ["skipped", said, _text(now), None, row["id"]])
 
 
 def _document(schedule: Schedule) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from pipelines.faults import sentence_of
@@ -17,6 +17,8 @@ from pipelines.schedule.places import Places
 
 EVERY_S = 2.0
 """Between rounds: a due time is fired at most so much late."""
+TOLD_OF = timedelta(days=1)
+"""How old a due time's giving up may be and is still told."""
 LOST = "its keeper was killed while the command ran; how far that came is unknown"
 
 
@@ -28,7 +30,10 @@ class Process(Protocol):
 
 
 class Scheduler:
-    """`start` begins a keeper for a firing, unless its lock is taken; `told` hears of firings that lost theirs."""
+    """`start` begins a keeper for a firing, unless its lock is taken.
+
+    `told` hears of firings that lost theirs, and of due times that were given up: once, or after a kill again.
+    """
 
     def __init__(
         self,
@@ -41,14 +46,18 @@ class Scheduler:
         self.book = places.book
         # Kept so that those that ended are buried; nothing is decided by it.
         self._keepers: list[Process] = []
+        # So that a round does not tell what the last one told; what others told, `told` has to know.
+        self._heard: set[int] = set()
 
     def round(self) -> int:
         """Write down what was killed, claim what is due, start what may run; how many keepers were started."""
         self._settle()
-        for entry in self.book.entries():
-            if not entry.paused:
-                self.book.claim(entry, self.now())
-        return self._start_waiting()
+        entries = [entry for entry in self.book.entries() if not entry.paused]
+        settled = sum(self.book.claim(entry, self.now()) for entry in entries)
+        started = self._start_waiting()
+        if settled:
+            self._tell_given_up()
+        return started
 
     def _settle(self) -> None:
         for firing in self.book.open_firings():
@@ -56,6 +65,14 @@ class Scheduler:
             lost = firing.status == "running" and not self.places.alive(firing)
             if lost and self.book.finish(firing, "killed", LOST, None, None):
                 self.told(self.book.firing(firing.id))
+
+    def _tell_given_up(self) -> None:
+        # After the start, so that a slow mail server makes nothing late; of a day, for a scheduler killed before this.
+        given_up = self.book.given_up(self.now() - TOLD_OF)
+        for firing in given_up:
+            if firing.id not in self._heard:
+                self.told(firing)
+        self._heard = {firing.id for firing in given_up}
 
     def _start_waiting(self) -> int:
         self._keepers = [one for one in self._keepers if one.poll() is None]

@@ -178,6 +178,11 @@ def test_a_steady_line_is_steady_and_a_dark_one_is_flagged(
     assert steady["drifted"] is False
     assert Path(steady["report"]).is_file()
     assert Path(steady["evidently"]).is_file()
+    rejected = steady["streams"][0]["decided"]["rejected"]
+    assert rejected["batch"]["total"] == len(held_out)
+    assert f"of {len(held_out)}, on the reference" in steady["decided"][0]
+    assert "overkill" in steady["at_the_gate"]
+    assert "What was decided" in Path(steady["report"]).read_text(encoding="utf-8")
     dark = tmp_path / "dark"
     dark.mkdir()
     for number, path in enumerate(held_out):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import re
 import socket
 import warnings
@@ -12,8 +13,10 @@ import pytest
 
 from data_checks.drift import DriftReference, detect_drift, watch_streams
 from data_checks.drift_report import drift_html, report_streams
-from inspection.config import MonitorConfig
+from inspection.config import EconomicsConfig, MonitorConfig
 from inspection.errors import DataError
+from inspection.evaluation.economics import Rule
+from inspection.evaluation.in_service import in_service
 from tests.unit.checks_material import batch
 
 pytestmark = pytest.mark.process
@@ -104,3 +107,20 @@ def test_streams__get_a_page_and_a_project_each_and_keep_their_snapshots(tmp_pat
     projects = {project.name: project.id for project in room.list_projects()}
     assert set(projects) == {"surface · line 3", "surface · line 4"}
     assert len(room.list_runs(projects["surface · line 3"])) == 2
+
+
+def test_note__tells_what_was_decided_where_there_is_a_good_class() -> None:
+    seen = (DARK.probabilities, REFERENCE.probabilities)
+    decided = in_service(*seen, CLASSES, Rule("ok"), EconomicsConfig())
+    assert decided is not None
+    said = [
+        drift_html(
+            DARK,
+            REFERENCE,
+            dataclasses.replace(VERDICT, decided=each),
+            classes=CLASSES,
+            created=NOW,
+        )
+        for each in (decided, None)
+    ]
+    assert [decided.sentence in page for page in said] == [True, False]

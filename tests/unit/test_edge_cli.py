@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -49,6 +50,42 @@ def test_verify__as_one_json_document(bundle: Path, capsys: Captured) -> None:
     assert facts["classes"] == list(CLASSES)
     assert 0 <= facts["golden_gap"] <= facts["golden_tolerance"]
     assert facts["engine"]["threads"] == 1
+
+
+def test_verify__tells_what_the_thresholds_promise(tmp_path: Path, capsys: Captured) -> None:
+    said = ["at most 1 % escape", "1 % cannot be promised with 9 good images"]
+    one, two = (
+        write_bundle(tmp_path / str(count), provenance={"thresholds": said[:count]})
+        for count in (1, 2)
+    )
+    assert main(["verify", str(one), "--unsigned"]) == 0
+    assert re.search(r"^promise +at most 1 % escape$", capsys.readouterr().out, re.MULTILINE)
+    assert main(["verify", str(two), "--unsigned"]) == 0
+    shown = capsys.readouterr().out
+    assert re.search(r"^promise 1 +at most 1 % escape$", shown, re.MULTILINE)
+    assert re.search(r"^promise 2 +1 % cannot be promised with 9", shown, re.MULTILINE)
+    assert main(["verify", str(two), "--unsigned", "--json"]) == 0
+    ((facts,), _) = lines(capsys)
+    assert facts["promises"] == said
+    assert facts["decision"]["reject_at"] == 0.5
+
+
+@pytest.mark.parametrize(
+    "said", [None, [], "at most 1 %", {"a": "b"}, [7, ["nested"]], ["\x1b[2Jat most 0 %"]]
+)
+def test_verify__makes_no_promise_of_what_is_none(
+    said: object, tmp_path: Path, capsys: Captured
+) -> None:
+    folder = write_bundle(tmp_path / "bundle", provenance={"thresholds": said})
+    assert main(["verify", str(folder), "--unsigned"]) == 0
+    assert "promise" not in capsys.readouterr().out
+
+
+def test_verify__of_a_bundle_without_promises_says_nothing(bundle: Path, capsys: Captured) -> None:
+    assert main(["verify", str(bundle), "--unsigned"]) == 0
+    assert "promise" not in capsys.readouterr().out
+    assert main(["verify", str(bundle), "--unsigned", "--json"]) == 0
+    assert lines(capsys)[0][0]["promises"] == []
 
 
 @pytest.mark.parametrize("command", [["verify"], ["predict"], ["bench"]])

@@ -63,6 +63,35 @@ def test_predict__takes_files_and_globs(
     assert [answer["path"] for answer in answers] == [str(path) for path in expected]
 
 
+def test_predict__says_how_many_were_accepted_and_rejected(
+    tmp_path: Path, images: Path, capsys: Captured
+) -> None:
+    told = []
+    for reject_at in (0.0, 1.0):
+        decision = Decision("ok", reject_at)
+        folder = write_bundle(tmp_path / f"bundle-{reject_at}", decision=decision)
+        assert main(["predict", str(folder), "--unsigned", str(images)]) == 0
+        told.append(lines(capsys)[1])
+    assert "4 images: 0 accepted (0.0%), 4 rejected (100.0%)\n" in told[0]
+    assert "4 images: 4 accepted (100.0%), 0 rejected (0.0%)\n" in told[1]
+
+
+@pytest.mark.parametrize(
+    ("counts", "said"),
+    [
+        (
+            {"review": 1, "accept": 5, "reject": 2, "without answer": 1},
+            "9 images: 5 accepted (62.5%), 2 rejected (25.0%), 1 for review (12.5%), 1 without answer",
+        ),
+        ({"classified": 3}, "3 images: 3 classified (100.0%)"),
+        ({"classified": 3, "review": 1}, "4 images: 1 for review (25.0%), 3 classified (75.0%)"),
+        ({"without answer": 2}, "2 images: 2 without answer"),
+    ],
+)
+def test_counts__are_shares_of_what_was_answered(counts: dict[str, int], said: str) -> None:
+    assert batch.counted(counts) == said
+
+
 def test_predict__takes_each_file_once(bundle: Path, images: Path, capsys: Captured) -> None:
     assert main(["predict", str(bundle), "--unsigned", str(images / "a.png"), str(images)]) == 0
     assert len(lines(capsys)[0]) == 4

@@ -17,9 +17,11 @@ from typing import Any
 import pytest
 
 from data_checks.drift import detect_drift, watch_streams
-from data_checks.drift_history import Batch, remember
+from data_checks.drift_history import Batch, history, remember
+from data_checks.drift_outcomes import with_outcomes
 from data_checks.drift_report import report_streams
-from inspection.config import MonitorConfig
+from deploy.edge.spec import Decision
+from inspection.config import EconomicsConfig, LoopConfig, MonitorConfig
 from pipelines.cli import run_command_line
 from tests.unit.checks_material import batch
 
@@ -43,12 +45,20 @@ def drift(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> 
     return run
 
 
-def judged(store: Path) -> None:
-    """A steady batch and two dark ones."""
+def judged(store: Path, decision: Decision | None = None) -> None:
+    """A steady batch and two dark ones; with `decision`, what was made of their parts."""
     for hour, light in ((8, 0.0), (9, -30.0), (10, -30.0)):
-        found = watch_streams(batch(hour, 60, light=light), REFERENCE, MonitorConfig(), CLASSES)
+        seen = batch(hour, 60, light=light)
+        found = watch_streams(seen, REFERENCE, MonitorConfig(), CLASSES)
+        if decision is not None:
+            found = with_outcomes(found, seen, REFERENCE, CLASSES, decision, EconomicsConfig())
         times = {"": f"2026-11-20T{hour:02d}:00:00.000+00:00"}
-        remember(store / "drift" / "records", found, Batch("line3", "ab" * 32, times, "r.html"))
+        remember(
+            store / "drift" / "records",
+            found,
+            Batch("line3", "ab" * 32, times, "r.html"),
+            LoopConfig(),
+        )
 
 
 def test_history__says_steady_alarm_confirmed(drift: Any, tmp_path: Path) -> None:
@@ -61,6 +71,39 @@ def test_history__says_steady_alarm_confirmed(drift: Any, tmp_path: Path) -> Non
     (last,) = json.loads(drift("history", "line3", "--last", 1, "--json"))["records"]
     assert (last["drifted"], last["confirmed"], last["cause"]) == (True, True, "light")
     assert {"name", "score", "effect"} == set(last["signals"][0])
+
+
+def test_history__tells_what_was_rejected(drift: Any, tmp_path: Path) -> None:
+    judged(tmp_path / "store", Decision("ok", 0.5))
+
+    (last,) = json.loads(drift("history", "line3", "--last", 1, "--json"))["records"]
+    rejected = last["decided"]["rejected"]
+    share = rejected["batch"]["hits"] / 60
+    assert 0 < share < 1
+    assert rejected["reference"]["total"] == 90
+    assert f"(60 images, rejected {share:.1%}, abababab)" in drift("history", "line3")
+
+
+@pytest.mark.parametrize("decision", [Decision("ok", 0.5), Decision()])
+def test_status__shows_the_newest_batch_s_share_of_rejects(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured, decision: Decision
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PLUMBLINE_STORE", str(tmp_path / "store"))
+    judged(tmp_path / "store", decision)
+    (newest,) = [r for r in history(tmp_path / "store/drift/records", "line3") if r.confirmed]
+    (tmp_path / "line.yaml").write_text("name: line3\ndata: {kind: folder, root: images}\n")
+
+    assert run_command_line(["status", "line.yaml", "--out", "page.html"]) == 0
+
+    capsys.readouterr()
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    if decision.ok_class is None:
+        assert newest.decided is None
+        assert " %</td>" not in page
+    else:
+        assert newest.decided is not None
+        assert f"{newest.decided.rejected.batch.value * 100:.1f} %</td>" in page
 
 
 def test_nothing_judged_yet__is_one_line(drift: Any, tmp_path: Path) -> None:

@@ -5,7 +5,12 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
+import numpy as np
+
 from data_checks.drift import DriftVerdict, Watched
+from inspection.config import EconomicsConfig
+from inspection.evaluation.economics import Rule
+from inspection.evaluation.in_service import InService, in_service
 from inspection.reporting.monitor_report import (
     MonitorReport,
     render_monitor_report,
@@ -81,6 +86,28 @@ def test_the_way_to_evidently_stays_beside_the_page() -> None:
     assert "./javascript%3Aalert%281%29" in audit(render_monitor_report(hostile)).values("href")
     without = dataclasses.replace(FOUND, evidently={})
     assert "Evidently" not in render_monitor_report(without)
+
+
+def test_more_rejects_than_the_reference_shows_are_told_in_a_table() -> None:
+    def decided(rejected: int) -> InService | None:
+        batch, reference = (
+            np.repeat([[0.1, 0.9], [0.9, 0.1]], [hits, total - hits], axis=0)
+            for hits, total in ((rejected, 200), (8, 200))
+        )
+        return in_service(batch, reference, ("ok", "dent"), Rule("ok"), EconomicsConfig())
+
+    def page(rejected: int) -> str:
+        verdict = dataclasses.replace(drift(), decided=decided(rejected))
+        return render_monitor_report(dataclasses.replace(FOUND, found=watched(verdict)))
+
+    loud = audit(page(30))
+    assert (
+        "Rejected 15.0 % (10.4 to 20.7) of 200, on the reference 4.0 %: clearly more." in loud.text
+    )
+    assert "30 of 200" in loud.text
+    assert loud.crossed == []
+    assert "clearly" not in audit(page(9)).text
+    assert "What was decided" not in audit(render_monitor_report(FOUND)).text
 
 
 def test_it_is_written_whole(tmp_path: Path) -> None:

@@ -42,7 +42,7 @@ STATUS = Status(
         Ran("line_3-2", "train", NOW, "killed", "power"),
     ),
     streams=(
-        Stream("cam1", batches(False, True, True)),
+        Stream("cam1", batches(False, True, True), "7.5 %"),
         Stream("cam2", batches(False, False, False)),
         Stream("cam3", ()),
     ),
@@ -67,6 +67,7 @@ def test_everything_somebody_looks_for_is_there() -> None:
         "version 7",
         "abababab",
         "1,200 ppm",
+        "7.5 %",
         "6 → 7",
         "anna",
         "gate passed <b>",

@@ -48,7 +48,7 @@ def add(commands: Any) -> None:
 
 
 def _predict(options: argparse.Namespace) -> int:
-    from deploy.edge.batch import find_images, inspect_files
+    from deploy.edge.batch import NO_ANSWER, counted, find_images, inspect_files
     from deploy.edge.prediction_log import PredictionLog
     from deploy.edge.progress import Progress
 
@@ -65,14 +65,14 @@ def _predict(options: argparse.Namespace) -> int:
             ):
                 print(json.dumps(answer.line(classes, model)))
                 found = answer.inspection
-                counts[found.verdict.outcome if found else "without answer"] += 1
+                counts[found.verdict.outcome if found else NO_ANSWER] += 1
                 progress.advance()
     finally:
         if log is not None:
             log.close()
-    say(f"{len(paths)} images: " + ", ".join(f"{n} {name}" for name, n in counts.most_common()))
+    say(counted(counts))
     _say_next(options)
-    return 2 if counts["without answer"] else 0
+    return 2 if counts[NO_ANSWER] else 0
 
 
 def _origin(options: argparse.Namespace) -> dict[str, str]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from deploy.edge.commands.common import (
@@ -46,6 +48,8 @@ def _verify(options: argparse.Namespace) -> int:
         "signature_checked": not options.unsigned,
         "classes": list(manifest.classes),
         "input": [manifest.preprocessing.height, manifest.preprocessing.width, 3],
+        "decision": dataclasses.asdict(manifest.decision),
+        "promises": list(manifest.promises),
         "files": len(manifest.files),
         "golden_images": len(bundle.golden),
         "golden_gap": inspector.golden_gap,
@@ -62,6 +66,7 @@ def _verify(options: argparse.Namespace) -> int:
             "classes": ", ".join(manifest.classes),
             "input": "{} x {} RGB, {}".format(*facts["input"][:2], manifest.preprocessing.resize),
             "decision": _decision(manifest.decision),
+            **_promises(manifest.promises),
             "files": f"{len(manifest.files)} match their hashes",
             "golden": f"{len(bundle.golden)} images, same labels, largest change of a probability "
             f"{inspector.golden_gap:.1e} (allowed {facts['golden_tolerance']:.0e})",
@@ -83,6 +88,13 @@ def _signed(bundle: Bundle) -> str:
     if bundle.signatures:
         return "not checked; it says by " + ", ".join(s.key for s in bundle.signatures)
     return "by nobody, and --unsigned allowed it"
+
+
+def _promises(said: Sequence[str]) -> dict[str, str]:
+    """A row each, numbered where there are several."""
+    if len(said) == 1:
+        return {"promise": said[0]}
+    return {f"promise {number}": text for number, text in enumerate(said, 1)}
 
 
 def _decision(decision: Any) -> str:

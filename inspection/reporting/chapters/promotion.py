@@ -7,6 +7,7 @@ from inspection.evaluation.gate import GateVerdict
 from inspection.evaluation.gate_rows import GateRow
 from inspection.evaluation.head_to_head import ClassChange, HeadToHead
 from inspection.reporting.blocks import Section, badge, card, columns, table, tile, tiles
+from inspection.reporting.decision_figures import decision_figures
 from inspection.reporting.markup import Child, Html, join, tag
 from inspection.reporting.run_report import RunReport
 from inspection.reporting.svg import Plot, curve, segment
@@ -136,17 +137,9 @@ def _economics(verdict: GateVerdict) -> Html | None:
     found = verdict.economics
     if found is None:
         return card(tag("p", NO_OK_CLASS + "."), title="What decisions cost")
-    ppm = "per million parts" if found.defect_rate else "per million defective parts"
-    low, high = found.escape_ppm[1:]
     figures = tiles(
         [
-            tile("Escape", f"{found.escape_ppm[0]:,.0f} ppm", f"{low:,.0f} to {high:,.0f}", ppm),
-            tile(
-                "Overkill",
-                percent(found.overkill.value),
-                f"{percent(found.overkill.low)} to {percent(found.overkill.high)}",
-                f"{found.overkill.hits} of {found.overkill.total} good parts",
-            ),
+            *(tile(*figure) for figure in decision_figures(found)),
             tile(
                 "Review",
                 percent(found.review.value),
