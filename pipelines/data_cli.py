@@ -15,7 +15,6 @@ from pipelines.data_options import (
     Embeddings,
     Force,
     Index,
-    Json,
     Kind,
     LabelPattern,
     OkClass,
@@ -24,6 +23,7 @@ from pipelines.data_options import (
     Threshold,
     Unlabelled,
 )
+from pipelines.options import Json
 from pipelines.output import Answer
 
 EPILOG = (

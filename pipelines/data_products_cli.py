@@ -10,7 +10,8 @@ from typing import Annotated
 import typer
 
 from pipelines.data_cli import data_app
-from pipelines.data_options import Force, Index, Json, OkClass, Seed, Threshold
+from pipelines.data_options import Force, Index, OkClass, Seed, Threshold
+from pipelines.options import Json, OpenIt
 from pipelines.output import Answer
 
 __all__ = ["data_app"]
@@ -83,7 +84,7 @@ def export(
 def view(
     index: Index,
     page: Annotated[Path, typer.Option("--page", help="The page to write.")] = Path("view.html"),
-    open_it: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
+    open_it: OpenIt = False,
     mask_threshold: Threshold = 128,
     force: Force = False,
     json: Json = False,

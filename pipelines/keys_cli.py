@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from pipelines.data_options import Json
+from pipelines.options import Json
 from pipelines.output import Answer
 from pipelines.settings import settings_here
 
