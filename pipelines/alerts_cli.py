@@ -1,7 +1,5 @@
 """The `plumbline alerts` commands: who is told when a run fails."""
 
-# ruff: noqa: ARG001 - `--json` is read from the arguments, because errors must obey it too
-
 from __future__ import annotations
 
 import typer

@@ -1,7 +1,5 @@
 """The `plumbline` command: what each command is called and takes; the work is imported when it is called."""
 
-# ruff: noqa: ARG001 - `--json` is read from the arguments, because errors must obey it too
-
 from __future__ import annotations
 
 import os

@@ -1,7 +1,5 @@
 """The `plumbline data` commands around an index: public sets, and what is made of it: patches, exports, pages."""
 
-# ruff: noqa: ARG001 - `--json` is read from the arguments, because errors must obey it too
-
 from __future__ import annotations
 
 from pathlib import Path

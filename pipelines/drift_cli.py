@@ -1,7 +1,5 @@
 """The `plumbline drift` commands: what the monitor found so far."""
 
-# ruff: noqa: ARG001 - `--json` is read from the arguments, because errors must obey it too
-
 from __future__ import annotations
 
 from typing import Annotated

@@ -1,7 +1,5 @@
 """The `plumbline keys` commands: who signs the bundles that devices accept."""
 
-# ruff: noqa: ARG001 - `--json` is read from the arguments, because errors must obey it too
-
 from __future__ import annotations
 
 from pathlib import Path

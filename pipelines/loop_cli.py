@@ -1,7 +1,5 @@
 """The `plumbline loop` commands: drift to training to a gate, and who has the last word."""
 
-# ruff: noqa: ARG001 - `--json` is read from the arguments, because errors must obey it too
-
 from __future__ import annotations
 
 from pathlib import Path

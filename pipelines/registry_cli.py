@@ -1,7 +1,5 @@
 """`plumbline promote | rollback | history | who`: which model is champion, since when, by whom, and the way back."""
 
-# ruff: noqa: ARG001 - `--json` is read from the arguments, because errors must obey it too
-
 from __future__ import annotations
 
 from typing import Annotated

@@ -1,7 +1,5 @@
 """The `plumbline schedule` commands: what runs by itself, when, and how that went."""
 
-# ruff: noqa: ARG001 - `--json` is read from the arguments, because errors must obey it too
-
 from __future__ import annotations
 
 from typing import Annotated
