@@ -1,16 +1,12 @@
 """The `plumbline alerts` commands: who is told when a run fails."""
 
-# ruff: noqa: ARG001 - `--json` is read from the arguments, because errors must obey it too
-
 from __future__ import annotations
-
-from datetime import UTC, datetime
 
 import typer
 
-from pipelines.data_options import Json
+from pipelines.options import Json
 from pipelines.output import Answer
-from pipelines.settings import settings_here
+from pipelines.settings import settings_here, utc_now
 
 alerts_app = typer.Typer(
     help="Who is told when a run fails, by mail, webhook or file: try it out.",
@@ -24,4 +20,4 @@ def try_out(json: Json = False) -> Answer:
     """Send one message over every channel now; exit code 3 when one did not get through."""
     from pipelines.commands.alerts import try_channels
 
-    return try_channels(settings_here(), datetime.now(UTC))
+    return try_channels(settings_here(), utc_now())

@@ -1,13 +1,10 @@
 """The `plumbline` command: what each command is called and takes; the work is imported when it is called."""
 
-# ruff: noqa: ARG001 - `--json` is read from the arguments, because errors must obey it too
-
 from __future__ import annotations
 
 import os
 import traceback
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,10 +17,11 @@ from pipelines.drift_cli import drift_app
 from pipelines.faults import as_ours, stopped_sentence
 from pipelines.keys_cli import keys_app
 from pipelines.loop_cli import loop_app, status_app
+from pipelines.options import Config, DeviceLog, Json, OpenIt, PageFile, Port
 from pipelines.output import Answer, say, say_error, say_usage
 from pipelines.registry_cli import registry_app
 from pipelines.schedule_cli import schedule_app
-from pipelines.settings import settings_here
+from pipelines.settings import settings_here, utc_now
 
 EPILOG = (
     "Exit codes: 0 done; 1 our fault; 2 yours (the message says the remedy); 3 refused by a gate or drift found. "
@@ -48,8 +46,6 @@ app.add_typer(alerts_app, name="alerts")
 app.add_typer(loop_app, name="loop")
 app.add_typer(status_app)
 
-Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
-Config = Annotated[Path, typer.Argument(help="A YAML of configs/.", metavar="CONFIG")]
 Changes = Annotated[
     list[str] | None,
     typer.Argument(
@@ -72,7 +68,7 @@ def run(
     from pipelines.commands.grid import run_any
 
     settings, asked = settings_here(), changes or []
-    return run_any(config, asked, settings=settings, fresh=fresh, cells_only=cells, now=_now)
+    return run_any(config, asked, settings=settings, fresh=fresh, cells_only=cells, now=utc_now)
 
 
 @app.command()
@@ -87,7 +83,7 @@ def export(
     """FP16 and INT8 of a finished run's student: planned by measurement, certified, gated, registered, compiled."""
     from pipelines.commands.export import export_run
 
-    return export_run(config, changes or [], run, settings=settings_here(), now=_now)
+    return export_run(config, changes or [], run, settings=settings_here(), now=utc_now)
 
 
 @app.command()
@@ -110,7 +106,7 @@ def certify(
 @app.command()
 def monitor(
     config: Config,
-    log: Annotated[Path, typer.Argument(help="Folder of the device's prediction log.")],
+    log: DeviceLog,
     changes: Changes = None,
     bundle: Annotated[
         Path | None, typer.Option(help="The bundle that made the log (default: the champion).")
@@ -120,7 +116,7 @@ def monitor(
     """Compare a prediction log with its bundle's drift reference; exit code 3 when it drifted."""
     from pipelines.commands.monitor import monitor_log
 
-    return monitor_log(config, changes or [], log, bundle, settings=settings_here(), now=_now)
+    return monitor_log(config, changes or [], log, bundle, settings=settings_here(), now=utc_now)
 
 
 @app.command()
@@ -135,7 +131,7 @@ def doctor(json: Json = False) -> Answer:
 def report(
     run: Annotated[str | None, typer.Argument(help="A run's name (default: the latest).")] = None,
     out: Annotated[Path | None, typer.Option(help="Copy the page to this file.")] = None,
-    open_it: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
+    open_it: OpenIt = False,
     json: Json = False,
 ) -> Answer:
     """Where a run's report.html lies; or a copy of it."""
@@ -159,13 +155,13 @@ def compare(
     runs: Annotated[
         list[str], typer.Argument(help="Finished runs of one frozen test set.", metavar="RUN…")
     ],
-    out: Annotated[Path, typer.Option(help="The page to write.")] = Path("compare.html"),
+    out: PageFile = Path("compare.html"),
     json: Json = False,
 ) -> Answer:
     """Which recipe to take: runs that differ only by the seed are one; ties are called ties."""
     from pipelines.commands.compare import compare_runs
 
-    return compare_runs(runs, out, settings=settings_here(), now=_now)
+    return compare_runs(runs, out, settings=settings_here(), now=utc_now)
 
 
 @app.command()
@@ -198,7 +194,7 @@ def log(
 
 @app.command()
 def ui(
-    port: Annotated[int, typer.Option(min=1024, max=65535)] = 5000,
+    port: Port = 5000,
     zenml: Annotated[
         bool, typer.Option("--zenml", help="ZenML's dashboard instead (extra: dashboard).")
     ] = False,
@@ -235,7 +231,3 @@ def _unexpected(error: Exception, *, as_json: bool) -> int:
     if os.environ.get("PLUMBLINE_DEBUG"):
         traceback.print_exception(error)
     return say_error(as_ours(error), as_json=as_json)
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)

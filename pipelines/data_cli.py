@@ -1,7 +1,5 @@
 """The `plumbline data` commands: what each is called and takes. The `data` extra is enough: no torch, no ZenML."""
 
-# ruff: noqa: ARG001 - `--json` is read from the arguments, because errors must obey it too
-
 from __future__ import annotations
 
 from pathlib import Path
@@ -15,7 +13,6 @@ from pipelines.data_options import (
     Embeddings,
     Force,
     Index,
-    Json,
     Kind,
     LabelPattern,
     OkClass,
@@ -24,6 +21,7 @@ from pipelines.data_options import (
     Threshold,
     Unlabelled,
 )
+from pipelines.options import Json
 from pipelines.output import Answer
 
 EPILOG = (

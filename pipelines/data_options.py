@@ -13,7 +13,6 @@ from inspection.errors import DataError
 if TYPE_CHECKING:
     from pydantic import ValidationError
 
-Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 Index = Annotated[
     Path, typer.Argument(metavar="INDEX", help="An index that `plumbline data import` wrote.")
 ]

@@ -1,7 +1,5 @@
 """The `plumbline data` commands around an index: public sets, and what is made of it: patches, exports, pages."""
 
-# ruff: noqa: ARG001 - `--json` is read from the arguments, because errors must obey it too
-
 from __future__ import annotations
 
 from pathlib import Path
@@ -10,7 +8,8 @@ from typing import Annotated
 import typer
 
 from pipelines.data_cli import data_app
-from pipelines.data_options import Force, Index, Json, OkClass, Seed, Threshold
+from pipelines.data_options import Force, Index, OkClass, Seed, Threshold
+from pipelines.options import Json, OpenIt
 from pipelines.output import Answer
 
 __all__ = ["data_app"]
@@ -83,7 +82,7 @@ def export(
 def view(
     index: Index,
     page: Annotated[Path, typer.Option("--page", help="The page to write.")] = Path("view.html"),
-    open_it: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
+    open_it: OpenIt = False,
     mask_threshold: Threshold = 128,
     force: Force = False,
     json: Json = False,

@@ -1,14 +1,12 @@
 """The `plumbline drift` commands: what the monitor found so far."""
 
-# ruff: noqa: ARG001 - `--json` is read from the arguments, because errors must obey it too
-
 from __future__ import annotations
 
 from typing import Annotated
 
 import typer
 
-from pipelines.data_options import Json
+from pipelines.options import Json, Port
 from pipelines.output import Answer
 from pipelines.settings import settings_here
 
@@ -28,9 +26,7 @@ def history(
 
 
 @drift_app.command()
-def ui(
-    port: Annotated[int, typer.Option(min=1024, max=65535)] = 8010, json: Json = False
-) -> Answer:
+def ui(port: Port = 8010, json: Json = False) -> Answer:
     """Open Evidently's pages of every batch, a project per model and stream, on this machine only, until Ctrl-C."""
     from pipelines.commands.drift import serve_workspace
 

@@ -1,7 +1,5 @@
 """The `plumbline keys` commands: who signs the bundles that devices accept."""
 
-# ruff: noqa: ARG001 - `--json` is read from the arguments, because errors must obey it too
-
 from __future__ import annotations
 
 from pathlib import Path
@@ -9,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from pipelines.data_options import Json
+from pipelines.options import Json
 from pipelines.output import Answer
 from pipelines.settings import settings_here
 

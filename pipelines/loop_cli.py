@@ -1,18 +1,15 @@
 """The `plumbline loop` commands: drift to training to a gate, and who has the last word."""
 
-# ruff: noqa: ARG001 - `--json` is read from the arguments, because errors must obey it too
-
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from pipelines.data_options import Json
+from pipelines.options import Config, DeviceLog, Json, PageFile
 from pipelines.output import Answer
-from pipelines.settings import settings_here
+from pipelines.settings import settings_here, utc_now
 
 EPILOG = (
     "Put a step into the schedule: plumbline schedule add nightly --cron '30 2 * * *' loop step CONFIG LOG. "
@@ -25,7 +22,6 @@ loop_app = typer.Typer(
     no_args_is_help=True,
 )
 
-Config = Annotated[Path, typer.Argument(help="A YAML of configs/.", metavar="CONFIG")]
 Changes = Annotated[
     list[str] | None,
     typer.Option("--set", help="A change to the config, such as loop.new_labels=20."),
@@ -35,14 +31,14 @@ Changes = Annotated[
 @loop_app.command()
 def step(
     config: Config,
-    log: Annotated[Path, typer.Argument(help="Folder of the device's prediction log.")],
+    log: DeviceLog,
     changes: Changes = None,
     json: Json = False,
 ) -> Answer:
     """Judge the newest batches, decide, train if so decided; a model that passes waits for `plumbline promote`."""
     from pipelines.commands.loop import step as one_step
 
-    return one_step(config, changes or [], log, settings=settings_here(), now=_now)
+    return one_step(config, changes or [], log, settings=settings_here(), now=utc_now)
 
 
 @loop_app.command()
@@ -50,7 +46,7 @@ def show(config: Config, changes: Changes = None, json: Json = False) -> Answer:
     """What the loop would do now and why; nothing is run."""
     from pipelines.commands.loop import show as shown
 
-    return shown(config, changes or [], settings=settings_here(), now=_now)
+    return shown(config, changes or [], settings=settings_here(), now=utc_now)
 
 
 @loop_app.command()
@@ -81,7 +77,7 @@ def simulate(
         labels_per_day=labels_per_day,
         passes=passes,
         settings=settings_here(),
-        now=_now,
+        now=utc_now,
     )
 
 
@@ -91,15 +87,11 @@ status_app = typer.Typer()
 @status_app.command()
 def status(
     config: Config,
-    out: Annotated[Path, typer.Option(help="The page to write.")] = Path("status.html"),
+    out: PageFile = Path("status.html"),
     changes: Changes = None,
     json: Json = False,
 ) -> Answer:
     """How a line stands, as one offline page: champion, ledger, runs, drift per stream, schedules."""
     from pipelines.commands.status import write_status
 
-    return write_status(config, changes or [], out, settings=settings_here(), now=_now)
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
+    return write_status(config, changes or [], out, settings=settings_here(), now=utc_now)

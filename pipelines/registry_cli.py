@@ -1,17 +1,14 @@
 """`plumbline promote | rollback | history | who`: which model is champion, since when, by whom, and the way back."""
 
-# ruff: noqa: ARG001 - `--json` is read from the arguments, because errors must obey it too
-
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
 
-from pipelines.data_options import Json
+from pipelines.options import Json
 from pipelines.output import Answer
-from pipelines.settings import settings_here
+from pipelines.settings import settings_here, utc_now
 
 registry_app = typer.Typer()
 
@@ -55,7 +52,7 @@ def promote(
         force=force,
         adopt=adopt,
         settings=settings_here(),
-        now=_now,
+        now=utc_now,
     )
 
 
@@ -67,7 +64,7 @@ def rollback(
     from pipelines.commands.promote import roll_back_to_last
 
     return roll_back_to_last(
-        name, reason=reason, who=who, expect=expect, settings=settings_here(), now=_now
+        name, reason=reason, who=who, expect=expect, settings=settings_here(), now=utc_now
     )
 
 
@@ -80,7 +77,7 @@ def history(
     """Every move of the aliases, by whom and why; exit code 3 when the ledger or an alias was changed by hand."""
     from pipelines.commands.history import show_history
 
-    return show_history(name, last, settings=settings_here(), now=_now())
+    return show_history(name, last, settings=settings_here(), now=utc_now())
 
 
 @registry_app.command()
@@ -96,8 +93,4 @@ def who(
     """Who was champion on a day, or at a moment; without an offset in this machine's time zone."""
     from pipelines.commands.history import show_holder
 
-    return show_holder(name, on, alias, settings=settings_here(), now=_now())
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
+    return show_holder(name, on, alias, settings=settings_here(), now=utc_now())

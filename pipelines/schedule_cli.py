@@ -1,17 +1,14 @@
 """The `plumbline schedule` commands: what runs by itself, when, and how that went."""
 
-# ruff: noqa: ARG001 - `--json` is read from the arguments, because errors must obey it too
-
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
 
-from pipelines.data_options import Json
+from pipelines.options import Json
 from pipelines.output import Answer
-from pipelines.settings import settings_here
+from pipelines.settings import settings_here, utc_now
 
 EPILOG = (
     "Schedules lie in the store. They fire while `plumbline schedule start` runs: in a terminal, as the systemd unit "
@@ -25,6 +22,9 @@ schedule_app = typer.Typer(
 )
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="A schedule's name, as listed.")]
+OneOrAll = Annotated[
+    str | None, typer.Argument(metavar="[NAME]", help="One schedule (default: all).")
+]
 
 
 @schedule_app.command(context_settings={"ignore_unknown_options": True})
@@ -71,7 +71,7 @@ def add(
         "lock": lock,
         "on_kill": on_kill,
     }
-    return add_schedule(stated, context.find_root().command, settings_here(), _now())
+    return add_schedule(stated, context.find_root().command, settings_here(), utc_now())
 
 
 @schedule_app.command("list")
@@ -79,7 +79,7 @@ def list_(json: Json = False) -> Answer:
     """The schedules: when each is due next, and how it went last."""
     from pipelines.commands.schedule import list_schedules
 
-    return list_schedules(settings_here(), _now())
+    return list_schedules(settings_here(), utc_now())
 
 
 @schedule_app.command()
@@ -95,7 +95,7 @@ def resume(name: Name, json: Json = False) -> Answer:
     """Fire again from now on; what passed while it was paused is not caught up."""
     from pipelines.commands.schedule import resume_schedule
 
-    return resume_schedule(name, settings_here(), _now())
+    return resume_schedule(name, settings_here(), utc_now())
 
 
 @schedule_app.command()
@@ -111,14 +111,12 @@ def run_now(name: Name, json: Json = False) -> Answer:
     """Run its command at once, under its lock, and wait; the exit code is the command's."""
     from pipelines.commands.schedule_start import run_by_hand
 
-    return run_by_hand(name, settings_here(), _now)
+    return run_by_hand(name, settings_here(), utc_now)
 
 
 @schedule_app.command()
 def simulate(
-    name: Annotated[
-        str | None, typer.Argument(metavar="[NAME]", help="One schedule (default: all).")
-    ] = None,
+    name: OneOrAll = None,
     start: Annotated[
         str | None, typer.Option("--from", help="Such as 2026-10-25 or 2026-10-25T02:00 (UTC).")
     ] = None,
@@ -130,7 +128,7 @@ def simulate(
     """Every firing between two days, and what changes of the clocks do to them; nothing is run."""
     from pipelines.commands.schedule import simulate_schedules
 
-    return simulate_schedules(name, start, end, settings_here(), _now())
+    return simulate_schedules(name, start, end, settings_here(), utc_now())
 
 
 @schedule_app.command()
@@ -143,21 +141,19 @@ def start(
     """The scheduler, until Ctrl-C; can be killed at any moment, and stand beside another."""
     from pipelines.commands.schedule_start import run_scheduler
 
-    return run_scheduler(settings_here(), _now, once=once)
+    return run_scheduler(settings_here(), utc_now, once=once)
 
 
 @schedule_app.command()
 def status(
-    name: Annotated[
-        str | None, typer.Argument(metavar="[NAME]", help="One schedule (default: all).")
-    ] = None,
+    name: OneOrAll = None,
     last: Annotated[int, typer.Option(min=1, help="How many firings.")] = 20,
     json: Json = False,
 ) -> Answer:
     """The latest firings: how each ended, why, and where its log lies; is a scheduler at work?"""
     from pipelines.commands.schedule import show_status
 
-    return show_status(name, last, settings_here(), _now())
+    return show_status(name, last, settings_here(), utc_now())
 
 
 @schedule_app.command("hand-over")
@@ -181,7 +177,3 @@ def unit(
     from pipelines.commands.schedule_start import write_unit
 
     return write_unit(settings_here(), systemd=systemd, cron=cron, user=user)
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)

@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from inspection.errors import ConfigError, UserError
@@ -64,6 +65,11 @@ def load_settings(environment: Mapping[str, str], folder: Path) -> Settings:
         debug=variables.get("PLUMBLINE_DEBUG", "") not in ("", "0", "false"),
         variables=variables,
     )
+
+
+def utc_now() -> datetime:
+    """The clock that commands read."""
+    return datetime.now(UTC)
 
 
 def settings_here() -> Settings:

@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+
+from tests.web_server import QuietHandler, answering
 
 HOST = "localhost"
 USER, SECRET = "line-3", "correct horse"
@@ -119,10 +120,7 @@ class Hook:
 def hook_server(hook: Hook) -> Iterator[Hook]:
     """A web server at `hook.url` that takes POSTs of JSON."""
 
-    class Handler(BaseHTTPRequestHandler):
-        def log_message(self, format: str, *args: object) -> None:
-            pass
-
+    class Handler(QuietHandler):
         def do_POST(self) -> None:
             assert self.headers["Content-Type"] == "application/json"
             hook.bodies.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
@@ -133,14 +131,6 @@ def hook_server(hook: Hook) -> Iterator[Hook]:
             except OSError:
                 return
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    hook.url = f"http://127.0.0.1:{server.server_port}/services/secret-token"
-    try:
+    with answering(Handler) as address:
+        hook.url = f"{address}/services/secret-token"
         yield hook
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join(timeout=10)

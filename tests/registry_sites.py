@@ -78,6 +78,14 @@ class Site:
         return stand(self.store, self.name)
 
 
+def store_on(database: Path, folder: Path) -> Store:
+    """A store in `folder` with a copy of the registry."""
+    store = Store(folder)
+    store.root.mkdir(exist_ok=True)
+    shutil.copy(database, store.mlflow_database)
+    return store
+
+
 def crown(at: Site, holder: Holder, hand: Hand = WHY, seen: object = None) -> int | None:
     """The champion's alias alone, unchecked; the entry's number."""
     before = seen or ready(at.store, at.name, hand)
@@ -92,6 +100,12 @@ def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     empty = Store(tmp_path_factory.mktemp("empty"))
     open_tracking(empty)
     return empty.mlflow_database
+
+
+@pytest.fixture
+def store(empty_database: Path, tmp_path: Path) -> Store:
+    """A store on SQLite that nobody has written to yet."""
+    return store_on(empty_database, tmp_path / "store")
 
 
 @pytest.fixture(scope="session")
@@ -111,10 +125,10 @@ def server_url() -> Iterator[str]:
 @pytest.fixture(params=KINDS)
 def site(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
     """One registry of each kind."""
+    if request.param == "sqlite":
+        store = store_on(request.getfixturevalue("empty_database"), tmp_path / "home")
+        return Site(store, store, request.param)
     store = Store(tmp_path / "home")
     store.root.mkdir()
-    if request.param == "sqlite":
-        shutil.copy(request.getfixturevalue("empty_database"), store.mlflow_database)
-        return Site(store, store, request.param)
     monkeypatch.setenv(URI_SETTING, request.getfixturevalue("server_url"))
     return Site(store, Store(tmp_path / "elsewhere"), request.param)

@@ -1,4 +1,7 @@
-"""A generated data set that comes with its split: runs with other seeds are then measured on the same test images."""
+"""A generated data set that comes with its split: runs with other seeds are then measured on the same test images.
+
+And a production line on it whose runs are over in seconds.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +10,16 @@ from pathlib import Path
 
 from inspection.config import SyntheticConfig
 from inspection.data.synthetic import generate
+from tests.cli_line import Line
 
 PARTS = ("train", "train", "val", "test")
+CONFIG = """
+name: tiny
+data: {{kind: manifest, root: {root}, ok_class: ok}}
+checks: {{min_images_per_class: 4}}
+teacher: {{backbone: resnet10t, weights: none, image_size: 64}}
+gate: {{ways: []}}
+"""
 
 
 def split_manifest(folder: Path, *, images_per_class: int = 24, size: int = 64) -> Path:
@@ -31,3 +42,9 @@ def split_manifest(folder: Path, *, images_per_class: int = 24, size: int = 64) 
     with (folder / "list.csv").open("w", newline="") as stream:
         csv.writer(stream).writerows(rows)
     return folder
+
+
+def tiny_line(folder: Path, sections: str, *, images_per_class: int) -> Line:
+    """On such images below `folder`; `sections` of its YAML say how it splits, learns and watches."""
+    root = split_manifest(folder / "images", images_per_class=images_per_class)
+    return Line(folder, CONFIG.format(root=root) + sections)

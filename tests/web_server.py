@@ -33,13 +33,26 @@ class Site:
 @contextmanager
 def serving(site: Site) -> Iterator[Site]:
     """The site, answering at `site.url`."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(site))
+    with answering(_handler(site)) as site.url:
+        yield site
+
+
+class QuietHandler(BaseHTTPRequestHandler):
+    """Says nothing of its requests on stderr, which belongs to the tests."""
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+@contextmanager
+def answering(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
+    """The address of a server whose requests are answered by `handler`, until the end."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
-    site.url = f"http://127.0.0.1:{server.server_port}"
     try:
-        yield site
+        yield f"http://127.0.0.1:{server.server_port}"
     finally:
         server.shutdown()
         server.server_close()
@@ -47,10 +60,7 @@ def serving(site: Site) -> Iterator[Site]:
 
 
 def _handler(site: Site) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        def log_message(self, format: str, *args: object) -> None:
-            pass
-
+    class Handler(QuietHandler):
         def do_GET(self) -> None:
             site.asked.append((self.path, dict(self.headers)))
             if self.path in site.redirects:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import platform
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -93,10 +94,8 @@ def _choose(
     }
     quick = [n for n, gain in gains.items() if gain.value >= config.min_speedup and gain.low > 1]
     winner = min(quick, key=lambda name: best[name].median_ms, default=FP32)
-    precisions = tuple(
-        _precision(one, winner, best.get(one.name), gains.get(one.name), base, config, second)
-        for one in found
-    )
+    race = _Race(base, winner, config.min_speedup, second)
+    precisions = tuple(race.entry(one, best.get(one.name), gains.get(one.name)) for one in found)
     way = best[winner].way
     plans = {"onnxruntime": Plan(winner, way.threads, way.spinning)}
     half = next((one for one in precisions if one.name == FP16), None)
@@ -131,56 +130,52 @@ def _timed(times: Mapping[Way, Times], base: Speed) -> tuple[Timed, ...]:
     return tuple(found)
 
 
-def _precision(
-    one: Candidate,
-    winner: str,
-    speed: Speed | None,
-    gain: Ratio | None,
-    base: Speed,
-    config: ExportConfig,
-    second: Beside,
-) -> Precision:
-    fate, sentence = _fate(one, winner, speed, gain, base, config, second)
-    tolerance = min(MAX_TOLERANCE, max(TOLERANCE, HEADROOM * one.max_delta))
-    return Precision(
-        name=one.name,
-        file=one.file,
-        sha256=sha256_file(one.file) if one.file else "",
-        fate=fate,
-        sentence=sentence,
-        golden_tolerance=round(tolerance, 6),
-        median_ms=speed.median_ms if speed else None,
-        p95_ms=speed.p95_ms if speed else None,
-        times_fp32=gain.value if gain else None,
-        way=speed.way.words if speed else "",
-        made=one.made,
-    )
+@dataclass(frozen=True, eq=False)
+class _Race:
+    """What every candidate is held against: FP32 as the `base`, the winner, the gain asked for, OpenVINO beside it."""
 
+    base: Speed
+    winner: str
+    min_speedup: float
+    second: Beside
 
-def _fate(
-    one: Candidate,
-    winner: str,
-    speed: Speed | None,
-    gain: Ratio | None,
-    base: Speed,
-    config: ExportConfig,
-    second: Beside,
-) -> tuple[Any, str]:
-    if one.faults:
-        return "refused", f"{one.name} refused: {'; '.join(one.faults)}"
-    if speed is None or gain is None:
-        why = "TensorRT's, which is not on this machine" if one.name == INT8_TENSORRT else "untimed"
-        return "pending", f"{one.name} pending: its decisions hold here, its speed is {why}"
-    times = f"{gain.value:.2f}x the speed of fp32 here ({speed.median_ms:.2f} against {base.median_ms:.2f} ms)"
-    if one.name == winner:
-        return "chosen", f"{one.name} chosen: {times}, with {speed.way.words}{second.of(one.name)}"
-    # FP16 is TensorRT's usual precision: it travels, whatever this CPU makes of it.
-    fate = "kept" if one.name == FP16 or second.carries(one.name) else "refused"
-    verb = "not chosen" if fate == "kept" else "refused"
-    if gain.value >= config.min_speedup and gain.low > 1:
-        return fate, f"{one.name} {verb}: {times}, {winner} is faster{second.of(one.name)}"
-    asked = f"asked for {config.min_speedup:.2f}x, interval {gain.low:.2f} to {gain.high:.2f}"
-    return fate, f"{one.name} {verb}: {times}; {asked}{second.of(one.name)}"
+    def entry(self, one: Candidate, speed: Speed | None, gain: Ratio | None) -> Precision:
+        """The plan's line about `one`."""
+        fate, sentence = self._fate(one, speed, gain)
+        tolerance = min(MAX_TOLERANCE, max(TOLERANCE, HEADROOM * one.max_delta))
+        return Precision(
+            name=one.name,
+            file=one.file,
+            sha256=sha256_file(one.file) if one.file else "",
+            fate=fate,
+            sentence=sentence,
+            golden_tolerance=round(tolerance, 6),
+            median_ms=speed.median_ms if speed else None,
+            p95_ms=speed.p95_ms if speed else None,
+            times_fp32=gain.value if gain else None,
+            way=speed.way.words if speed else "",
+            made=one.made,
+        )
+
+    def _fate(self, one: Candidate, speed: Speed | None, gain: Ratio | None) -> tuple[Any, str]:
+        if one.faults:
+            return "refused", f"{one.name} refused: {'; '.join(one.faults)}"
+        if speed is None or gain is None:
+            tensorrt = "TensorRT's, which is not on this machine"
+            why = tensorrt if one.name == INT8_TENSORRT else "untimed"
+            return "pending", f"{one.name} pending: its decisions hold here, its speed is {why}"
+        against = f"({speed.median_ms:.2f} against {self.base.median_ms:.2f} ms)"
+        times = f"{gain.value:.2f}x the speed of fp32 here {against}"
+        end = self.second.of(one.name)
+        if one.name == self.winner:
+            return "chosen", f"{one.name} chosen: {times}, with {speed.way.words}{end}"
+        # FP16 is TensorRT's usual precision: it travels, whatever this CPU makes of it.
+        fate = "kept" if one.name == FP16 or self.second.carries(one.name) else "refused"
+        verb = "not chosen" if fate == "kept" else "refused"
+        if gain.value >= self.min_speedup and gain.low > 1:
+            return fate, f"{one.name} {verb}: {times}, {self.winner} is faster{end}"
+        asked = f"asked for {self.min_speedup:.2f}x, interval {gain.low:.2f} to {gain.high:.2f}"
+        return fate, f"{one.name} {verb}: {times}; {asked}{end}"
 
 
 def _sentence(winner: str, best: Mapping[str, Speed], gain: Ratio | None) -> str:

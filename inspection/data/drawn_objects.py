@@ -11,14 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 
 from inspection.config import ChecksConfig
 from inspection.data.index import ImageIndex
 from inspection.data.patch_defects import Unusable, marks_of
 from inspection.data.readers.base import Box
-from inspection.data.shapes import Mask, Region
+from inspection.data.shapes import Mask, Region, parts_in
 from inspection.data.unlabelled import labelled_part
 from inspection.errors import DataError
 from inspection.progress import track
@@ -124,14 +123,8 @@ def _marked(row: Row, root: Path, threshold: int) -> list[Region] | None:
 
 def parts_of(region: Region, height: int, width: int) -> list[Region]:
     """A region for each 8-connected part, in the order of their first pixels by rows."""
-    mask = region.mask(height, width)
-    count, numbers, found, _ = cv2.connectedComponentsWithStats(
-        mask.astype(np.uint8), connectivity=8
-    )
     parts = []
-    for number in range(1, count):
-        x, y, across, down = (int(value) for value in found[number][:4])
-        part = numbers[y : y + down, x : x + across] == number
+    for x, y, part in parts_in(region.mask(height, width)):
         # Down the columns of the part alone: a mask of thousands of specks would take minutes otherwise.
         columns, rows = np.nonzero(part.T)
         places = (columns + x) * height + rows + y

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from inspection.data.shapes import Mask
+from inspection.data.shapes import Mask, parts_in
 
 Ring = npt.NDArray[np.int64]
 """Corners (N, 2) as x and y in pixels, (0, 0) the upper left corner of the first pixel; closed by itself."""
@@ -35,13 +35,8 @@ class PartOutline:
 
 def outlines_of(mask: Mask) -> list[PartOutline]:
     """One ring per 8-connected part of a boolean (H, W), in the order of the parts' first pixels by rows."""
-    count, numbers, found, _ = cv2.connectedComponentsWithStats(
-        mask.astype(np.uint8), connectivity=8
-    )
     outlines = []
-    for number in range(1, count):
-        x, y, width, height = (int(value) for value in found[number][:4])
-        part = numbers[y : y + height, x : x + width] == number
+    for x, y, part in parts_in(mask):
         outer, *holes = _walks(part)
         ring = _joined(part, outer, holes) if holes else outer
         outlines.append(PartOutline(_corners(ring), len(holes)).moved(x, y))

@@ -8,7 +8,7 @@ pixel; run lengths in pairs (Severstal) and as counts (COCO), which must fit the
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -170,6 +170,16 @@ def boxes_of(
         if area >= min_area and min(w, h) >= min_side
     ]
     return sorted(kept, key=lambda box: (box[1], box[0]))
+
+
+def parts_in(mask: Mask) -> Iterator[tuple[int, int, Mask]]:
+    """Left edge, top edge and own pixels of each 8-connected part, in the order of their first pixels by rows."""
+    count, numbers, found, _ = cv2.connectedComponentsWithStats(
+        mask.astype(np.uint8), connectivity=8
+    )
+    for number in range(1, count):
+        x, y, width, height = (int(value) for value in found[number][:4])
+        yield x, y, numbers[y : y + height, x : x + width] == number
 
 
 def _told(number: int | None) -> str:

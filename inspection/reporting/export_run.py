@@ -11,61 +11,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from inspection.evaluation.gate import GateVerdict
-from inspection.reporting.run_report import CertificateLine, Conversion
-
-
-class ClassMoved(Protocol):
-    """One class before and after a conversion; the interval holds `recall_delta` with 95 % or more."""
-
-    @property
-    def label(self) -> str: ...
-    @property
-    def support(self) -> int: ...
-    @property
-    def hits_before(self) -> int: ...
-    @property
-    def hits_after(self) -> int: ...
-    @property
-    def recall_delta(self) -> float: ...
-    @property
-    def recall_delta_low(self) -> float: ...
-    @property
-    def recall_delta_high(self) -> float: ...
-
-
-class Moved(Conversion, Protocol):
-    """How far one conversion moved decisions, class by class too."""
-
-    @property
-    def mean_delta(self) -> float: ...
-    @property
-    def ece_before(self) -> float: ...
-    @property
-    def ece_after(self) -> float: ...
-    @property
-    def per_class(self) -> Sequence[ClassMoved]: ...
-
-
-class ExportLine(CertificateLine, Protocol):
-    """One precision on one runtime, on the frozen test set."""
-
-    @property
-    def measured(self) -> Moved | None: ...
-
-
-class ExportCertificate(Protocol):
-    """What conversion did to decisions, row by row."""
-
-    @property
-    def reference(self) -> str: ...
-    @property
-    def model_sha256(self) -> str: ...
-    @property
-    def test_digest(self) -> str: ...
-    @property
-    def hashes(self) -> Mapping[str, Any]: ...
-    @property
-    def rows(self) -> Sequence[ExportLine]: ...
+from inspection.reporting.certified import CertificateTable
 
 
 class PlannedPrecision(Protocol):
@@ -144,7 +90,7 @@ class ExportReport:
     name: str
     created: datetime
     plan: ExportPlan
-    certificate: ExportCertificate
+    certificate: CertificateTable
     gate: GateVerdict
     bundle: str
     held: str

@@ -25,6 +25,7 @@ from inspection.evaluation.representation import SelfSupervisionGain
 from inspection.evaluation.representation_maps import FeatureMaps
 from inspection.evaluation.searched import Searched
 from inspection.learning_config import StudentConfig
+from inspection.reporting.certified import CertificateTable
 from inspection.reporting.watched import Drift
 
 
@@ -168,56 +169,6 @@ class Training(Protocol):
     def resumed_from(self) -> int | None: ...
     @property
     def remarks(self) -> Sequence[str]: ...
-
-
-class Conversion(Protocol):
-    """How far one conversion moved decisions."""
-
-    @property
-    def images(self) -> int: ...
-    @property
-    def flips(self) -> int: ...
-    @property
-    def flip_rate_high(self) -> float: ...
-    @property
-    def crossings(self) -> int: ...
-    @property
-    def max_delta(self) -> float: ...
-
-
-class CertificateLine(Protocol):
-    """One precision on one runtime; `measured` is None while `status` is ``pending``.
-
-    `reason` says why it is refused or pending, `source` who measured it if not this machine.
-    """
-
-    @property
-    def conversion(self) -> str: ...
-    @property
-    def status(self) -> str: ...
-    @property
-    def max_flips(self) -> int | None: ...
-    @property
-    def max_delta(self) -> float | None: ...
-    @property
-    def measured(self) -> Conversion | None: ...
-    @property
-    def reason(self) -> str: ...
-    @property
-    def source(self) -> str: ...
-
-
-class CertificateTable(Protocol):
-    """What conversion did to decisions, row by row."""
-
-    @property
-    def reference(self) -> str: ...
-    @property
-    def model_sha256(self) -> str: ...
-    @property
-    def test_digest(self) -> str: ...
-    @property
-    def rows(self) -> Sequence[CertificateLine]: ...
 
 
 @dataclass(frozen=True)

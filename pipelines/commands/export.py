@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from inspection.config import RunConfig
 from inspection.errors import Refused, UserError
 from pipelines.caching import code_fingerprint
+from pipelines.commands.gated import noted, registered
 from pipelines.commands.keys import check_keys
 from pipelines.door import load_config
 from pipelines.finished_runs import chosen_records
@@ -133,18 +134,11 @@ def _fly(
         "tensorrt": {"status": compiled.status, "reason": compiled.reason},
         "edge_options": edge_options(release.folder),
     }
-    refused = {} if verdict.passed else {"status": "refused", "sentence": verdict.sentence}
-    trip.note(made=found, **refused)
-    return found
+    return noted(trip, found)
 
 
 def _answer(trip: Flight, record: RunRecord, made: dict[str, Any]) -> Answer:
     passed = made["gate"]["passed"]
-    registered = (
-        f"{made['model']} version {made['version']} ({', '.join(made['aliases'])})"
-        if passed
-        else "nothing: the gate refused"
-    )
     rows = made["certificate"]
     count = {state: sum(row["status"] == state for row in rows) for state in ("passed", "pending")}
     tensorrt = made["tensorrt"]
@@ -160,7 +154,7 @@ def _answer(trip: Flight, record: RunRecord, made: dict[str, Any]) -> Answer:
             *(f"             {one['sentence']}" for one in made["precisions"]),
             f"Certificate  {count['passed']} conversions passed, {count['pending']} pending",
             f"Gate         {made['gate']['sentence']}",
-            f"Registered   {registered}",
+            f"Registered   {registered(made)}",
             f"TensorRT     {tensorrt['status']}: {tensorrt['reason']}",
             f"Bundle       {made['bundle']}",
             f"Report       {made['report']}",

@@ -13,6 +13,7 @@ from inspection.config import RunConfig
 from inspection.errors import ConfigError, Refused
 from inspection.store import Store
 from pipelines.caching import code_fingerprint
+from pipelines.commands.gated import noted, registered
 from pipelines.commands.keys import check_keys
 from pipelines.commands.stopped import explained
 from pipelines.door import load_config
@@ -107,9 +108,7 @@ def _fly(trip: Flight, config: RunConfig, around: Surroundings, fresh: bool) -> 
         "leak_rate": output(run, "leak_report").rate,
         "random_leak_rate": output(run, "leak_report").random_rate,
     }
-    refused = {} if verdict.passed else {"status": "refused", "sentence": verdict.sentence}
-    trip.note(made=made, **refused)
-    return made
+    return noted(trip, made)
 
 
 def _recipe(searched: Searched) -> dict[str, Any]:
@@ -166,11 +165,6 @@ def _answer(trip: Flight, made: dict[str, Any]) -> Answer:
     repeated = sum(status == "completed" for status in record.steps.values())
     cached = ", the others were finished already" if repeated < len(record.steps) else ""
     passed = made["gate"]["passed"]
-    registered = (
-        f"{made['model']} version {made['version']} ({', '.join(made['aliases'])})"
-        if passed
-        else "nothing: the gate refused"
-    )
     tuned = [f"Tuned        {made['tuned']}"] if made["tuned"] else []
     recipe = [f"Recipe       found in {made['recipe']['sentence']}"] if made["recipe"] else []
     lines = [
@@ -181,7 +175,7 @@ def _answer(trip: Flight, made: dict[str, Any]) -> Answer:
         f"(keeps {made['retention']:.1%} of the teacher's accuracy, {made['macro_f1_retention']:.1%} of its macro-F1)",
         f"Leaks        {made['leak_rate']:.1%} of the test set; a random split: {made['random_leak_rate']:.1%}",
         f"Gate         {made['gate']['sentence']}",
-        f"Registered   {registered}",
+        f"Registered   {registered(made)}",
         f"Bundle       {made['bundle']}",
         f"Report       {made['report']}",
         f"Run          {record.name}, {record.seconds:.0f} s, {repeated} of {len(record.steps)} steps run{cached}",

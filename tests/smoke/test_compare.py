@@ -14,27 +14,20 @@ from inspection.store import Store
 from pipelines.launcher.process import this_process
 from pipelines.launcher.run_records import RunRecord, Status
 from tests.cli_line import Line
-from tests.split_folder import split_manifest
+from tests.split_folder import tiny_line
 
 pytestmark = [pytest.mark.zenml, pytest.mark.training, pytest.mark.slow]
 
-CONFIG = """
-name: tiny
-data: {{kind: manifest, root: {root}, ok_class: ok}}
-checks: {{min_images_per_class: 4}}
-split: {{keep: true, group_near_copies: false, max_leak_rate: 1.0}}
-teacher: {{backbone: resnet10t, weights: none, image_size: 64}}
-student: {{image_size: 64, epochs: 3, batch_size: 16}}
-gate: {{ways: []}}
-monitor: {{min_images: 20}}
+SECTIONS = """
+split: {keep: true, group_near_copies: false, max_leak_rate: 1.0}
+student: {image_size: 64, epochs: 3, batch_size: 16}
+monitor: {min_images: 20}
 """
 
 
 @pytest.fixture(scope="module")
 def line(tmp_path_factory: pytest.TempPathFactory) -> Line:
-    folder = tmp_path_factory.mktemp("line")
-    root = split_manifest(folder / "images", images_per_class=16)
-    return Line(folder, CONFIG.format(root=root))
+    return tiny_line(tmp_path_factory.mktemp("line"), SECTIONS, images_per_class=16)
 
 
 @pytest.fixture(scope="module")

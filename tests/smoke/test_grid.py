@@ -12,18 +12,13 @@ import pytest
 from safetensors.numpy import save_file
 
 from tests.cli_line import Line
-from tests.split_folder import split_manifest
+from tests.split_folder import tiny_line
 
 pytestmark = [pytest.mark.zenml, pytest.mark.training, pytest.mark.slow]
 
-CONFIG = """
-name: tiny
-data: {{kind: manifest, root: {root}, ok_class: ok}}
-checks: {{min_images_per_class: 4}}
+SECTIONS = """
 split: {{keep: true, group_near_copies: false, max_leak_rate: 1.0, seed: 1}}
-teacher: {{backbone: resnet10t, weights: none, image_size: 64}}
 student: {{image_size: 32, epochs: 2, batch_size: 16}}
-gate: {{ways: []}}
 monitor: {{min_images: 20}}
 grid:
   model:
@@ -41,10 +36,9 @@ NAMES = ["small-full-s1", "small-freeze-s1", "foreign-full-s1", "foreign-freeze-
 @pytest.fixture(scope="module")
 def line(tmp_path_factory: pytest.TempPathFactory) -> Line:
     folder = tmp_path_factory.mktemp("line")
-    root = split_manifest(folder / "images", images_per_class=16)
     foreign = folder / "foreign.safetensors"
     save_file({"stem.weight": np.zeros((3, 3), np.float32)}, foreign)
-    return Line(folder, CONFIG.format(root=root, foreign=foreign))
+    return tiny_line(folder, SECTIONS.format(foreign=foreign), images_per_class=16)
 
 
 @pytest.fixture(scope="module")

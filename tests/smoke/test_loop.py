@@ -11,20 +11,15 @@ import pytest
 
 from data_checks.drift_cause import REMEDIES
 from tests.cli_line import EDGE, Line
-from tests.split_folder import split_manifest
+from tests.split_folder import tiny_line
 
 pytestmark = [pytest.mark.zenml, pytest.mark.training, pytest.mark.slow]
 
-CONFIG = """
-name: tiny
-data: {{kind: manifest, root: {root}, ok_class: ok}}
-checks: {{min_images_per_class: 4}}
-split: {{keep: true, group_near_copies: false, max_leak_rate: 1.0, seed: 1}}
-teacher: {{backbone: resnet10t, weights: none, image_size: 64}}
-student: {{image_size: 32, epochs: 2, batch_size: 16}}
-gate: {{ways: []}}
-monitor: {{min_images: 20, false_alarms_per_month: 25}}
-loop: {{confirm: 1, window: 1, calm: 1, new_labels: 0, cooldown: 1h}}
+SECTIONS = """
+split: {keep: true, group_near_copies: false, max_leak_rate: 1.0, seed: 1}
+student: {image_size: 32, epochs: 2, batch_size: 16}
+monitor: {min_images: 20, false_alarms_per_month: 25}
+loop: {confirm: 1, window: 1, calm: 1, new_labels: 0, cooldown: 1h}
 """
 LEARN = ("--set", "student.epochs=3")
 ANY_CAUSE = ("--set", f"loop.retrain_for=[{', '.join(REMEDIES)}]")
@@ -32,9 +27,7 @@ ANY_CAUSE = ("--set", f"loop.retrain_for=[{', '.join(REMEDIES)}]")
 
 @pytest.fixture(scope="module")
 def line(tmp_path_factory: pytest.TempPathFactory) -> Line:
-    folder = tmp_path_factory.mktemp("line")
-    root = split_manifest(folder / "images", images_per_class=40)
-    return Line(folder, CONFIG.format(root=root))
+    return tiny_line(tmp_path_factory.mktemp("line"), SECTIONS, images_per_class=40)
 
 
 @pytest.fixture(scope="module")

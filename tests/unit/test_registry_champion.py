@@ -12,7 +12,6 @@ import pytest
 from deploy.edge.bundle import open_bundle
 from deploy.edge.decode import decode
 from deploy.edge.errors import ImageError, TamperedBundle
-from deploy.edge.files import sha256_bytes
 from deploy.edge.preprocess import preprocess
 from deploy.registry.champion import evaluate_champion
 from deploy.registry.enrolment import Enrolment, enrol
@@ -24,8 +23,11 @@ from inspection.errors import DataError, Refused
 from inspection.evaluation.gate import GateVerdict, gate
 from inspection.evaluation.metrics import Evaluation, evaluate
 from inspection.store import Store
-from tests.edge_bundles import CLASSES, SPEC, by_numpy, pictures, png, write_bundle
+from tests.answered_images import photographed
+from tests.edge_bundles import CLASSES, SPEC, by_numpy, write_bundle
+from tests.registry_sites import empty_database, store, store_on
 
+__all__ = ["empty_database", "store"]
 pytestmark = pytest.mark.process
 
 NAME = "demo"
@@ -37,21 +39,6 @@ def bundle_of(folder: Path, **changes: object) -> Path:
     """A sound bundle under its digest; `changes` go into its manifest."""
     made = write_bundle(folder / "made", **changes)
     return made.rename(folder / open_bundle(made).digest)
-
-
-def photographed(root: Path) -> ImageIndex:
-    """Images labelled as the bundle's graph answers by numpy, but for `WRONG` of the test images."""
-    rows = []
-    for i, pixels in enumerate(pictures(24, seed=5)):
-        data = png(pixels)
-        (root / f"{i:02d}.png").write_bytes(data)
-        answers = by_numpy(preprocess(decode(data).pixels, SPEC)[None])
-        called = int(answers.probabilities.argmax())
-        split = ("train", "test", "val", "test")[i % 4]
-        wrong = split == "test" and i < 2 * WRONG
-        row = {"path": f"{i:02d}.png", "image_id": sha256_bytes(data), "split": split}
-        rows.append({**row, "label": CLASSES[(called + wrong) % 3]})
-    return ImageIndex.from_rows(root, rows)
 
 
 def challenger(
@@ -69,7 +56,7 @@ def challenger(
 
 @pytest.fixture(scope="module")
 def index(tmp_path_factory: pytest.TempPathFactory) -> ImageIndex:
-    return photographed(tmp_path_factory.mktemp("images"))
+    return photographed(tmp_path_factory.mktemp("images"), wrong=WRONG)
 
 
 @pytest.fixture(scope="module")
@@ -88,29 +75,14 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An empty store's database: making its tables takes MLflow seconds, copying it none."""
-    empty = Store(tmp_path_factory.mktemp("empty"))
-    open_tracking(empty)
-    return empty.mlflow_database
-
-
-@pytest.fixture
-def store(database: Path, tmp_path: Path) -> Store:
-    """A store nobody has written to yet."""
-    store = Store(tmp_path / "store")
-    store.root.mkdir()
-    shutil.copy(database, store.mlflow_database)
-    return store
-
-
-@pytest.fixture(scope="module")
 def crowned(
-    database: Path, tmp_path_factory: pytest.TempPathFactory, bundle: Path, passed: GateVerdict
+    empty_database: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    bundle: Path,
+    passed: GateVerdict,
 ) -> tuple[Store, Enrolment]:
     """A store with a champion, only to be read."""
-    store = Store(tmp_path_factory.mktemp("crowned"))
-    shutil.copy(database, store.mlflow_database)
+    store = store_on(empty_database, tmp_path_factory.mktemp("crowned"))
     run = TrackedRun("first", params={"seed": 7}, metrics={"macro_f1": 0.75})
     return store, enrol(store, NAME, bundle, passed, run)
 

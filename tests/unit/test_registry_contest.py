@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 
 import pytest
 
 from deploy.edge.bundle import open_bundle
-from deploy.edge.decode import decode
-from deploy.edge.files import sha256_bytes
-from deploy.edge.preprocess import preprocess
 from deploy.registry.contest import Contest, certificate_fault, groups_of, hold_contest
 from deploy.registry.enrolment import enrol
 from deploy.registry.tracking import RegistryError, TrackedRun, open_tracking
@@ -27,8 +23,11 @@ from inspection.evaluation.answers import evaluate_bundle
 from inspection.evaluation.corruptions import CORRUPTIONS
 from inspection.evaluation.gate import GateVerdict, gate
 from inspection.store import Store
-from tests.edge_bundles import CLASSES, SPEC, by_numpy, pictures, png, resign, write_bundle
+from tests.answered_images import photographed
+from tests.edge_bundles import CLASSES, resign, write_bundle
+from tests.registry_sites import empty_database, store
 
+__all__ = ["empty_database", "store"]
 pytestmark = pytest.mark.process
 
 NAME, TEST_SET = "demo", "t" * 64
@@ -42,21 +41,6 @@ def bundle_of(folder: Path, weights: str, *, certified: object = None) -> Path:
     (made / "certificate.json").write_text(json.dumps(document))
     resign(made, provenance={"student": {"weights_sha256": weights}})
     return made.rename(folder / open_bundle(made).digest)
-
-
-def photographed(root: Path) -> ImageIndex:
-    """Labelled as the graph answers by numpy; the first test image shows the part of the first training image."""
-    rows = []
-    for i, pixels in enumerate(pictures(24, seed=5)):
-        data = png(pixels)
-        (root / f"{i:02d}.png").write_bytes(data)
-        answers = by_numpy(preprocess(decode(data).pixels, SPEC)[None])
-        rows.append({
-            "path": f"{i:02d}.png", "image_id": sha256_bytes(data),
-            "split": ("train", "test", "val", "test")[i % 4],
-            "label": CLASSES[int(answers.probabilities.argmax())],
-        })  # fmt: skip
-    return ImageIndex.from_rows(root, rows)
 
 
 @pytest.fixture(scope="module")
@@ -73,22 +57,6 @@ def bundles(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 @pytest.fixture(scope="module")
 def passed(index: ImageIndex, bundles: dict[str, Path]) -> GateVerdict:
     return gate(evaluated(index, bundles["old"]), None, GateConfig())
-
-
-@pytest.fixture(scope="module")
-def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An empty store's database: making its tables takes MLflow seconds, copying it none."""
-    empty = Store(tmp_path_factory.mktemp("empty"))
-    open_tracking(empty)
-    return empty.mlflow_database
-
-
-@pytest.fixture
-def store(database: Path, tmp_path: Path) -> Store:
-    store = Store(tmp_path / "store")
-    store.root.mkdir()
-    shutil.copy(database, store.mlflow_database)
-    return store
 
 
 def evaluated(index: ImageIndex, bundle: Path):

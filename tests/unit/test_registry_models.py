@@ -39,7 +39,9 @@ from deploy.registry.tracking import RegistryError, TrackedRun, open_tracking, t
 from inspection.errors import UserError
 from inspection.evaluation.answers import Answers
 from inspection.store import Store
+from tests.registry_sites import empty_database, store_on
 
+__all__ = ["empty_database"]
 pytestmark = pytest.mark.process
 
 ROOT = Path(__file__).parents[2]
@@ -109,21 +111,10 @@ def store(tmp_path_factory) -> Store:
     return Store(tmp_path_factory.mktemp("models") / "store")
 
 
-@pytest.fixture(scope="module")
-def database(tmp_path_factory) -> Path:
-    """An empty store's database: making its tables takes MLflow seconds, copying it none."""
-    empty = Store(tmp_path_factory.mktemp("empty"))
-    open_tracking(empty)
-    return empty.mlflow_database
-
-
 @pytest.fixture
-def fresh(database, tmp_path) -> Store:
+def fresh(empty_database, tmp_path) -> Store:
     """A store nobody has written to yet."""
-    store = Store(tmp_path / "store")
-    store.root.mkdir()
-    shutil.copy(database, store.mlflow_database)
-    return store
+    return store_on(empty_database, tmp_path / "store")
 
 
 @pytest.fixture(scope="module")

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from inspection.reporting.blocks import Section, card, table
+from inspection.reporting.certified import CertificateLine, CertificateTable, ClassMoved
 from inspection.reporting.chapters.proof import certificate_section
-from inspection.reporting.export_run import ClassMoved, ExportCertificate, ExportLine, ExportReport
+from inspection.reporting.export_run import ExportReport
 from inspection.reporting.markup import Child, join, tag
 from inspection.reporting.wording import count, small
 
@@ -14,7 +15,7 @@ SHOWN_CLASSES = 60
 NOTHING_MOVED = "No class is recognised more or less often by any conversion."
 
 
-def decisions(found: ExportCertificate) -> Section:
+def decisions(found: CertificateTable) -> Section:
     """The certificate, and how far probabilities and calibration moved."""
     section = certificate_section(found)
     rows = [_moved(row) for row in found.rows if row.measured is not None]
@@ -28,7 +29,7 @@ def decisions(found: ExportCertificate) -> Section:
     return Section(section.anchor, section.short, "Decisions", section.lead, body)
 
 
-def _moved(row: ExportLine) -> list[Child]:
+def _moved(row: CertificateLine) -> list[Child]:
     seen = row.measured
     if seen is None:
         return [row.conversion, *["–"] * 4]
@@ -41,7 +42,7 @@ def _moved(row: ExportLine) -> list[Child]:
     ]
 
 
-def classes(found: ExportCertificate) -> Section | None:
+def classes(found: CertificateTable) -> Section | None:
     """Recall by class with its exact interval; where nothing moved in any conversion, a sentence is enough."""
     every = list(_class_rows(found))
     if not every:
@@ -67,7 +68,7 @@ def classes(found: ExportCertificate) -> Section | None:
     return Section("classes", "Classes", "Class by class", lead, card(body, note=note))
 
 
-def _class_rows(found: ExportCertificate) -> Iterator[tuple[str, ClassMoved]]:
+def _class_rows(found: CertificateTable) -> Iterator[tuple[str, ClassMoved]]:
     for row in found.rows:
         for one in row.measured.per_class if row.measured else ():
             yield row.conversion, one
@@ -105,7 +106,7 @@ def pending(found: ExportReport) -> Section | None:
     )
 
 
-def _commands(found: ExportReport, rows: Sequence[ExportLine]) -> list[Child]:
+def _commands(found: ExportReport, rows: Sequence[CertificateLine]) -> list[Child]:
     """One command a row, to be copied as they stand but for the places on the device."""
     device, written = [], []
     for row in rows:

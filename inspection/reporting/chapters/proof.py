@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from inspection.reporting.blocks import Section, badge, card, facts, table
+from inspection.reporting.certified import CertificateLine, CertificateTable
 from inspection.reporting.markup import Child, Html, join
-from inspection.reporting.run_report import CertificateLine, CertificateTable, RunReport
+from inspection.reporting.run_report import RunReport
 from inspection.reporting.wording import count, percent, short, small
 
 STATES = {"passed": "good", "pending": "idle"}
