@@ -11,19 +11,14 @@ from pathlib import Path
 import pytest
 
 from tests.cli_line import EDGE, Line
-from tests.split_folder import split_manifest
+from tests.split_folder import tiny_line
 
 pytestmark = [pytest.mark.zenml, pytest.mark.training, pytest.mark.slow]
 
-CONFIG = """
-name: tiny
-data: {{kind: manifest, root: {root}, ok_class: ok}}
-checks: {{min_images_per_class: 4}}
-split: {{keep: true, group_near_copies: false, max_leak_rate: 1.0, seed: 1}}
-teacher: {{backbone: resnet10t, weights: none, image_size: 64}}
-student: {{image_size: 32, epochs: 1, batch_size: 16}}
-gate: {{ways: []}}
-monitor: {{min_images: 20, false_alarms_per_month: 25}}
+SECTIONS = """
+split: {keep: true, group_near_copies: false, max_leak_rate: 1.0, seed: 1}
+student: {image_size: 32, epochs: 1, batch_size: 16}
+monitor: {min_images: 20, false_alarms_per_month: 25}
 """
 KEEPS_A_CLOCK = """
 from pipelines.cli import run_command_line
@@ -51,20 +46,19 @@ def pages(line: Line, name: str) -> list[Path]:
 
 
 def test_a_run_and_its_watch__find_images_and_champion_by_themselves(tmp_path: Path) -> None:
-    images = split_manifest(tmp_path / "images", images_per_class=40)
-    line = Line(tmp_path / "line", CONFIG.format(root=images))
+    line = tiny_line(tmp_path, SECTIONS, images_per_class=40)
     handed_over(line, "nightly", "run", "line.yaml")
     (page,) = pages(line, "nightly")
     assert "tiny" in page.read_text(encoding="utf-8")
     (champion,) = line.json("models")["models"]
     assert champion["aliases"] == ["challenger", "champion"]
 
-    log = line.folder / "log"
+    log, seen_images = line.folder / "log", line.folder / "images" / "test"
     (bundle,) = (line.store / "bundles").glob("[0-9a-f]*")
-    seen = ("predict", str(bundle), str(images / "test"), "--unsigned", "--log", str(log))
+    seen = ("predict", str(bundle), str(seen_images), "--unsigned", "--log", str(log))
     code, _, err = line.say(*seen, door=EDGE)
     assert code == 0, err
     handed_over(line, "watch", "monitor", "line.yaml", "log")
     (told,) = pages(line, "watch")
     verdict = json.loads(told.with_name("drift.json").read_text())
-    assert verdict["verdicts"][0]["images"] == len(list((images / "test").rglob("*.jpg")))
+    assert verdict["verdicts"][0]["images"] == len(list(seen_images.rglob("*.jpg")))
