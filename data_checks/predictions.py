@@ -107,7 +107,9 @@ def _table(folder: Path) -> pa.Table:
     while rows := [_row(entry) for entry in islice(entries, PIECE)]:
         pieces.append(pa.Table.from_pylist(rows, schema=SCHEMA))
     if not pieces:
-        raise DataError(f"the prediction log at '{folder}' is empty: run predict --log first")
+        raise DataError(
+            f"the prediction log at '{folder}' is empty: run plumbline-edge predict --log first"
+        )
     return pa.concat_tables(pieces)
 
 

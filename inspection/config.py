@@ -206,6 +206,18 @@ class MonitorConfig(Strict):
         return min(0.5, self.false_alarms_per_month / self.batches_per_month / max(1, streams))
 
 
+DriftCause = Literal[
+    "light",
+    "focus or lens",
+    "compression",
+    "camera moved",
+    "unknown appearance",
+    "model stale",
+    "unknown",
+]
+"""As `data_checks/drift_cause.py` names them: a misspelt one would never train, and nobody would be told."""
+
+
 class LoopConfig(Strict):
     """When drift leads to a new model, and who lets it in (`inspection/evaluation/loop.py`)."""
 
@@ -214,7 +226,7 @@ class LoopConfig(Strict):
     window: int = Field(3, ge=1)
     calm: int = Field(3, ge=1)
     """Batches in a row without drift that end it; fewer would switch the loop on and off at a stream's edge."""
-    retrain_for: tuple[str, ...] = ("unknown appearance", "model stale", "unknown")
+    retrain_for: tuple[DriftCause, ...] = ("unknown appearance", "model stale", "unknown")
     """Causes that new images can mend. A dim lamp is not among them: a model taught on it would hide the fault."""
     new_labels: int = Field(50, ge=0)
     """Labelled images since the last training, at least."""

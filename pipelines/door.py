@@ -247,7 +247,13 @@ def faults_of(error: ValidationError, model: type[BaseModel]) -> Iterator[str]:
         elif fault["type"] == "missing":
             yield f"{where}: missing; every run needs it"
         else:
-            yield f"{where}: {fault['msg'][0].lower()}{fault['msg'][1:]}, got {got(fault['input'])}"
+            # A rule between keys names their values itself; the section they stand in would only be "an object".
+            seen = (
+                ""
+                if isinstance(fault["input"], dict) and "ctx" in fault
+                else f", got {got(fault['input'])}"
+            )
+            yield f"{where}: {fault['msg'][0].lower()}{fault['msg'][1:]}{seen}"
 
 
 def _siblings(location: tuple[int | str, ...], root: type[BaseModel]) -> list[str]:

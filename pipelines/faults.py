@@ -42,7 +42,7 @@ def as_ours(error: BaseException) -> PlumblineError:
             return Interrupted(STOPPED_SENTENCE)
         if (number := _disk_errno(cause)) is not None:
             return UserError(
-                f"{_first_line(cause)}: {DISK[number]}; nothing is half-written, run again"
+                f"{_disk_line(cause)}: {DISK[number]}; nothing is half-written, run again"
             )
     return PlumblineError(
         f"{_first_line(error)} (a fault in Plumbline: PLUMBLINE_DEBUG=1 shows where)"
@@ -77,6 +77,12 @@ def _disk_errno(error: BaseException) -> int | None:
     if isinstance(error, OSError) and error.errno in DISK:
         return error.errno
     return next((number for words, number in WORDS.items() if words in str(error)), None)
+
+
+def _disk_line(error: BaseException) -> str:
+    """The line that says so: SQLAlchemy may put another above it."""
+    lines = [line for line in str(error).splitlines() if any(words in line for words in WORDS)]
+    return lines[0].strip() if lines and not isinstance(error, OSError) else _first_line(error)
 
 
 def _first_line(error: BaseException) -> str:

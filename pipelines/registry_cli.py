@@ -23,7 +23,9 @@ Expect = Annotated[
 @registry_app.command()
 def promote(
     name: Name,
-    version: Annotated[int, typer.Argument(min=1, metavar="VERSION")],
+    version: Annotated[
+        int, typer.Argument(min=1, max=2**31 - 1, metavar="VERSION", help="As listed by models.")
+    ],
     reason: Reason,
     to: Annotated[str, typer.Option(help="champion, challenger or shadow.")] = "champion",
     who: Who = None,

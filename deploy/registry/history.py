@@ -6,12 +6,15 @@ that are wrong by less than the time between two moves; nobody can see that.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 
 from deploy.registry.ledger import Holder, Ledger, Link
 from inspection.errors import UserError
+
+WRITTEN = re.compile(r"\d{4}-\d\d-\d\d(?:[T ].+)?\Z")
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,9 @@ def reigned(every: Sequence[Reign], begin: datetime, end: datetime) -> list[Reig
 def asked_for(text: str, zone: tzinfo | None, now: datetime) -> tuple[datetime, datetime]:
     """The moment, or the day, that an ISO 8601 date means; without an offset it is in `zone` (None: this machine's)."""
     try:
+        # Python also reads 20260131, but as a moment: midnight, when another may have been champion.
+        if not WRITTEN.match(text):
+            raise ValueError(text)
         if len(text) == len("2026-01-31"):
             day = date.fromisoformat(text)
             begin, end = (

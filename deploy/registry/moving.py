@@ -132,7 +132,7 @@ def _refuse_strays(standing: Standing, alias: str) -> None:
     chosen = alias if alias in strays else next(iter(strays))
     holder, name = standing.holders.get(chosen), standing.name
     back = (
-        f"; put it back with 'plumbline promote {name} {holder.version} --to {chosen}'"
+        f"; put it back with 'plumbline promote {name} {holder.version} --to {chosen} --reason TEXT'"
         if holder
         else ""
     )

@@ -73,7 +73,7 @@ def show_holder(
 
     if alias not in ALIASES:
         raise UserError(f"no alias '{alias}': give {', '.join(ALIASES)}")
-    begin, end = asked_for(on, None, now) if on else (now, now)
+    begin, end = (now, now) if on is None else asked_for(on, None, now)
     standing = _standing(name, settings)
     found = reigned(reigns(standing.ledger, alias, now), begin, end)
     strays = [s for s in standing.stray_sentences if f"alias '{alias}'" in s] if not on else []

@@ -64,7 +64,11 @@ def _hand(reason: str, who: str | None, now: Callable[[], datetime]) -> Hand:
 def _answer(move: Move) -> Answer:
     before = f"version {move.before.version}" if move.before else "nobody"
     entry = move.link.entry if move.link else None
-    moved = f"{before} -> version {move.holder.version}" if entry else f"{before} already"
+    moved = (
+        f"{before} -> version {move.holder.version} of {move.name}"
+        if entry
+        else f"{before} of {move.name} already"
+    )
     return Answer(
         document={
             "model": move.name,
@@ -79,11 +83,11 @@ def _answer(move: Move) -> Answer:
             "time": entry.time if entry else None,
         },
         lines=[
-            f"{move.alias.capitalize():9} {moved} of {move.name}",
+            f"{move.alias.capitalize():9} {moved}",
             f"Bundle    {move.bundle} (verified)",
             f"Ledger    entry {move.link.number} by {entry.who}"
             if move.link and entry
-            else "Ledger    nothing to do",
+            else "Ledger    no move written: the alias stood there",
         ],
         next=[
             f"plumbline-edge verify {shlex.quote(str(move.bundle))}",

@@ -118,3 +118,4 @@ def test_wrong_input_is_told_in_a_line(line: Line, first: dict[str, Any]) -> Non
     )
     assert code == 2
     assert "9 of 1 batches can never drift" in err
+    assert "got an object" not in err

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import numpy as np
 import pytest
 
@@ -10,7 +12,7 @@ from data_checks.drift_cause import NO_CAUSE, REMEDIES, UNKNOWN, likely_cause, t
 from data_checks.drift_measures import Ruler
 from data_checks.drift_reference import DriftReference
 from deploy.edge.statistics import FIRST
-from inspection.config import MonitorConfig
+from inspection.config import DriftCause, MonitorConfig
 from tests.unit.drift_images import CLASSES, Change, batch, blurred, compressed, darker, moved
 
 REFERENCE = batch(0, 240)
@@ -18,6 +20,10 @@ REFERENCE = batch(0, 240)
 
 def verdict(current: DriftReference, reference: DriftReference = REFERENCE) -> DriftVerdict:
     return detect_drift(current, reference, MonitorConfig(), CLASSES)
+
+
+def test_the_loops_config_knows_every_cause_by_its_name() -> None:
+    assert get_args(DriftCause) == tuple(REMEDIES)
 
 
 @pytest.mark.parametrize(

@@ -94,7 +94,7 @@ def test_parquet__holds_the_log(tmp_path: Path) -> None:
 def test_no_log_and_empty_log__say_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"no prediction log at .*predict --log"):
         load_predictions(tmp_path / "nowhere")
-    with pytest.raises(DataError, match="empty: run predict --log first"):
+    with pytest.raises(DataError, match="empty: run plumbline-edge predict --log first"):
         load_predictions(tmp_path)
     with pytest.raises(UserError):
         write_parquet(tmp_path / "nowhere", tmp_path / "x.parquet")

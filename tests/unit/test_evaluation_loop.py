@@ -106,6 +106,11 @@ def test_a_window_that_can_never_confirm_is_refused() -> None:
         LoopConfig(confirm=4, window=3)
 
 
+def test_a_cause_that_no_drift_has_is_refused() -> None:
+    with pytest.raises(ValidationError, match="model stale"):
+        LoopConfig.model_validate({"retrain_for": ["modle stale"]})
+
+
 def test_replay_tells_what_would_have_been_done_once() -> None:
     events = (*ENOUGH, *DRIFT, *(batch(hours, True) for hours in range(4, 10)))
     told = replay(

@@ -211,7 +211,11 @@ def test_a_full_disk_is_the_users_and_says_the_remedy() -> None:
     wrapped.__cause__ = disk
     sqlite = RuntimeError("(sqlite3.OperationalError) database or disk is full")
     weights = RuntimeError("Error while serializing: I/O error: No space left on device")
-    for error in (disk, wrapped, sqlite, weights):
+    mlflow = RuntimeError(
+        "(raised by autoflush)\n(sqlite3.OperationalError) database or disk is full\n[SQL: X]"
+    )
+    assert "database or disk is full: free some space" in str(as_ours(mlflow))
+    for error in (disk, wrapped, sqlite, weights, mlflow):
         ours = as_ours(error)
         assert ours.exit_code == 2
         assert "PLUMBLINE_STORE" in str(ours)

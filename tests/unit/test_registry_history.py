@@ -78,7 +78,17 @@ def test_a_moment_without_an_offset_is_local_and_summer_time_is_known() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["yesterday", "2026-13-01", "2026-02-30", "", "1", "2026-01-31T25:00"]
+    "text",
+    [
+        "yesterday",
+        "2026-13-01",
+        "2026-02-30",
+        "",
+        "1",
+        "2026-01-31T25:00",
+        "20260131",
+        "2026-W05-6",
+    ],
 )
 def test_a_date_that_is_none(text: str) -> None:
     with pytest.raises(UserError, match="is no date: give 2026-01-31"):

@@ -173,7 +173,8 @@ def test_move__an_alias_that_a_plain_client_moved_is_refused_until_somebody_deci
     ):
         crown(site, third)
     with pytest.raises(
-        Refused, match=f"put it back with 'plumbline promote {site.name} 2 --to champion'"
+        Refused,
+        match=f"put it back with 'plumbline promote {site.name} 2 --to champion --reason TEXT'",
     ):
         enlist(site.store, site.name, first, WHY)
     assert site.aliases["champion"] == 1

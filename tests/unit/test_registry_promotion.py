@@ -126,6 +126,10 @@ def test_promote__only_what_a_gate_let_through(site: Site, tmp_path: Path, comma
     assert site.aliases == {"challenger": 1, "champion": 1, "shadow": 1}
 
 
+def test_promote__a_version_beyond_any_database_is_the_users_mistake() -> None:
+    assert run_command_line(["promote", "anything", str(2**64), "--reason", "why not"]) == 2
+
+
 def test_promote__mistakes_are_a_sentence_each(site: Site, tmp_path: Path, command: Any) -> None:
     site.registered(tmp_path)
     why = ("--reason", "why not")
@@ -151,6 +155,7 @@ def test_promote__mistakes_are_a_sentence_each(site: Site, tmp_path: Path, comma
         assert "no model 'nobody'" in command(*asked, code=2)["faults"][0]
     assert "no alias 'king'" in command("who", site.name, "--alias", "king", code=2)["faults"][0]
     assert "is no date" in command("who", site.name, "--on", "x", code=2)["faults"][0]
+    assert "is no date" in command("who", site.name, "--on", "", code=2)["faults"][0]
     assert "lies ahead" in command("who", site.name, "--on", "2999-01-01", code=2)["faults"][0]
     assert site.aliases == {"challenger": 1}
 
