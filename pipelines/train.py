@@ -88,7 +88,7 @@ def train(config: RunConfig, around: Surroundings) -> None:
     if c.data.patches is not None:
         grouped, duplicates = cut_patches(grouped, c.data, drawn, store)
     index, test_set, leaks = split_data(
-        grouped, duplicates, c.split, drawn, c.name, around.test_set_file
+        grouped, duplicates, c.split, drawn, c.name, around.test_set_file, c.gate.class_margins
     )
     learning = (c.seed, c.device, store)
     prepared = tune_teacher(index, leaks, c.split, c.teacher, *learning, around.teacher_weights)

@@ -14,6 +14,7 @@ from inspection.config import SplitConfig
 from inspection.data.index import ImageIndex
 from inspection.data.own_split import place
 from inspection.data.test_set import TestSet, freeze, frozen_ids
+from inspection.evaluation.head_to_head import check_margins
 
 
 @step
@@ -24,6 +25,7 @@ def split_data(
     seed: int,
     name: str,
     test_set_file: str,
+    margins: dict[str, float],
 ) -> tuple[
     Annotated[ImageIndex, "split_index"],
     Annotated[TestSet, "test_set"],
@@ -31,8 +33,9 @@ def split_data(
 ]:
     """Images that an earlier run froze into the test set stay there; the first run freezes.
 
-    A split that came with the data goes no further when it leaks.
+    A split that came with the data goes no further when it leaks; nor do `margins` of classes that are not there.
     """
+    check_margins(margins, index.classes)
     path = Path(test_set_file)
     placed = place(index, split_config, seed=seed, frozen=frozen_ids(path))
     check_kept(placed, split_config)

@@ -115,7 +115,11 @@ def _class_fault(change: ClassChange) -> str:
 
 def turned(duel: HeadToHead) -> str:
     """How many images changed sides: what the paired tests are made from."""
-    return f"{duel.gained} images newly right, {duel.lost} newly wrong of {duel.images}"
+    return f"{_images(duel.gained)} newly right, {duel.lost} newly wrong of {duel.images}"
+
+
+def _images(number: int) -> str:
+    return f"{number} image{'' if number == 1 else 's'}"
 
 
 def _more(missing: int | None) -> str:

@@ -11,13 +11,14 @@ Covered: chance in the test images. Not covered: chance in training; both models
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from inspection.config import GateConfig
+from inspection.errors import ConfigError
 from inspection.evaluation.metrics import Evaluation
 from inspection.evaluation.noninferiority import (
     LEVEL,
@@ -122,6 +123,19 @@ def compare(
         missing=_missing(tally, margin, p_margin),
         classes=_classes(challenger, ours, theirs, things, config),
     )
+
+
+def check_margins(margins: Collection[str], classes: Collection[str]) -> None:
+    """ConfigError for a margin of a class that is not there: a misspelt one would leave the usual margin standing."""
+    unknown = sorted(set(margins) - set(classes))
+    if unknown:
+        there = ", ".join(sorted(classes))
+        raise ConfigError(
+            [
+                f"gate.class_margins: no class is called '{name}'; there are {there}"
+                for name in unknown
+            ]
+        )
 
 
 def _classes(

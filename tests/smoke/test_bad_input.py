@@ -94,6 +94,17 @@ class TestNetworks:
 
 @pytest.mark.slow
 @pytest.mark.zenml
+def test_a_margin_of_a_class_that_is_not_there__is_refused_before_anything_is_learnt(
+    opened: Line,
+) -> None:
+    (said,) = refused(opened, "gate.class_margins={scratsh: 0.05}")
+    assert said.startswith("error: gate.class_margins: no class is called 'scratsh'; there are ")
+    steps = opened.json("runs", "--last", "1")["runs"][0]["steps"]
+    assert "train_teacher" not in steps
+
+
+@pytest.mark.slow
+@pytest.mark.zenml
 def test_an_empty_class_is_refused_by_name(line: Line) -> None:
     folder_set(line.folder / "images")
     (line.folder / "images" / "dent").mkdir()

@@ -7,10 +7,12 @@ import dataclasses
 import pytest
 
 from inspection.config import GateConfig
+from inspection.errors import ConfigError
 from inspection.evaluation.economics import Rule
 from inspection.evaluation.gate import GateVerdict, gate
 from inspection.evaluation.gate_evidence import Cost, Evidence
 from inspection.evaluation.gate_rows import METRICS, value_of
+from inspection.evaluation.head_to_head import check_margins
 from tests.unit.gate_material import LABELS, answered
 
 FLOORS = GateConfig(min_accuracy=0.9, min_macro_f1=0.85, min_balanced_accuracy=0.85)
@@ -20,6 +22,17 @@ FAST = Evidence(cost=Cost(1.0, 1000), champion_cost=Cost(1.3, 1000), seen_by_cha
 SMALL = Evidence(cost=Cost(1.0, 1000), champion_cost=Cost(1.0, 1300), seen_by_champion=())
 ALIKE = Evidence(cost=Cost(1.0, 1000), champion_cost=Cost(1.1, 1100), seen_by_champion=())
 EXPORT = Evidence(same_student=True, seen_by_champion=())
+
+
+def test_margins_of_classes_that_are_not_there__are_refused_together() -> None:
+    check_margins({"crack": 0.1}, LABELS)
+    with pytest.raises(ConfigError) as caught:
+        check_margins({"crakc": 0.1, "crack": 0.1, "staln": 1.0}, ("crack", "ok", "stain"))
+    assert caught.value.faults == (
+        "gate.class_margins: no class is called 'crakc'; there are crack, ok, stain",
+        "gate.class_margins: no class is called 'staln'; there are crack, ok, stain",
+    )
+
 
 # challenger's mistakes, champion's mistakes or None, config, evidence, way or '' for a refusal, what must be said
 CASES = [
