@@ -88,9 +88,15 @@ def append(
 
 
 def write_again(client: MlflowClient, store: Store, name: str) -> None:
-    """A ledger that is gone as a whole, from this machine's copy: each entry gets its old number."""
+    """The entries after the last on the server, or all, from this machine's copy, in their order.
+
+    Whoever deletes the newest in the database frees their numbers: a new entry would lie where they were.
+    """
     _make(client, name)
+    last = max((row.number for row in _rows(client, name, 0)[0]), default=0)
     for row in read_copy(copy_path(store, name)):
+        if row.number <= last:
+            continue
         tags = {ENTRY: row.text, HASH: row.hash, APPLIED: "true"}
         _write(client, name, tags, "written again")
 
