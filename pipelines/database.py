@@ -11,12 +11,11 @@ import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
+from deploy.registry.tracking import DAMAGED
 from inspection.errors import UserError
 
 PATIENCE_S = 30.0
 """How long one process waits for another's change; each takes milliseconds."""
-DAMAGED = ("not a database", "malformed")
-"""What SQLite says of a file that is not, or no longer, its own."""
 
 
 @contextlib.contextmanager
