@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from deploy.registry.ledger import Entry, Ledger, Link, Row, moved, replay
 from deploy.registry.ledger_file import add_to_copy, read_copy
-from deploy.registry.tracking import URI_SETTING, RegistryError, tracking_uri
+from deploy.registry.tracking import URI_SETTING, RegistryError, may_write, tracking_uri
 from inspection.store import Store
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def copy_path(store: Store, name: str) -> Path:
 
 
 def read_ledger(client: MlflowClient, store: Store, name: str, *, whole: bool = False) -> Ledger:
-    """What server and copy say; the copy gets what is new.
+    """What server and copy say; the copy gets what is new, where the store can be written.
 
     Unless the `whole` is asked for, a server is not asked again for what lies in a sound copy, but for the latest
     entries: a move takes as long after ten thousand others as after ten.
@@ -59,7 +59,8 @@ def read_ledger(client: MlflowClient, store: Store, name: str, *, whole: bool = 
     sound = [row.number for row in copy if row.link] == list(range(1, len(copy) + 1))
     rows, since = _rows(client, name, 0 if whole or not sound else len(copy))
     ledger = replay(rows, copy, since)
-    add_to_copy(path, rows)
+    if may_write(store):
+        add_to_copy(path, rows)
     return ledger
 
 

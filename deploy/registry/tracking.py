@@ -89,10 +89,16 @@ def open_tracking(store: Store) -> MlflowClient:
         _greet(uri, client)
         return client
     # Creating the tables is not safe for two; reading them is, but cannot be told apart beforehand.
-    with locked(store, "init"), _damage_told(store):
+    first = locked(store, "init") if may_write(store) else contextlib.nullcontext()
+    with first, _damage_told(store):
         client.search_experiments(max_results=1)
         client.search_registered_models(max_results=1)
     return client
+
+
+def may_write(store: Store) -> bool:
+    """Whether anything can be added to the store: of a snapshot, or a mount that is read-only, nothing can."""
+    return nothing_yet(store) or os.access(store.root, os.W_OK)
 
 
 def _not_told_twice(record: logging.LogRecord) -> bool:
