@@ -109,7 +109,7 @@ def found_by(link: Link) -> str:
 
 def adopted_line(link: Link) -> str:
     """An entry that accepts what somebody changed, and what that was."""
-    return f"Adopted   entry {link.number}: {found_by(link)}"
+    return f"Adopted   by entry {link.number}, which found: {found_by(link)}"
 
 
 def _standing(name: str, settings: Settings) -> Standing:

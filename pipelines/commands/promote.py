@@ -92,7 +92,7 @@ def _answer(move: Move) -> Answer:
             f"Bundle    {move.bundle} (verified)",
             f"Ledger    entry {move.link.number} by {entry.who}"
             if move.link and entry
-            else "Ledger    no move written: the alias stood there",
+            else f"Ledger    no {'further ' if adopted else ''}move written: the alias stood there",
         ],
         next=[
             f"plumbline-edge verify {shlex.quote(str(move.bundle))}",

@@ -160,7 +160,7 @@ def test_promote__mistakes_are_a_sentence_each(site: Site, tmp_path: Path, comma
 
 
 def test_history__of_a_stray_alias_ends_with_code_3(
-    site: Site, tmp_path: Path, command: Any
+    site: Site, tmp_path: Path, command: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     site.registered(tmp_path)
     command("promote", site.name, 1, "--reason", "why not")
@@ -174,6 +174,13 @@ def test_history__of_a_stray_alias_ends_with_code_3(
     told = command("promote", site.name, 2, "--reason", "x", "--adopt")
     assert (told["entry"], told["adopted"]) == (None, {"entry": 4, "found": stray})
     assert [e["kind"] for e in command("history", site.name)["entries"]][-1] == "adopt"
+    site.client.set_registered_model_alias(site.name, "champion", "1")
+    assert run_command_line(["promote", site.name, "1", "--reason", "x", "--adopt"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("Adopted   by entry 5, which found: alias 'champion' of ")
+    assert "Ledger    no further move written: the alias stood there" in lines
+    assert run_command_line(["history", site.name]) == 0
+    assert f"Adopted   by entry 4, which found: {stray}" in capsys.readouterr().out
 
 
 def test_rollback__of_a_bundle_that_was_changed_moves_nothing(site: Site, tmp_path: Path) -> None:
