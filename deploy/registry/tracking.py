@@ -84,13 +84,14 @@ def open_tracking(store: Store) -> MlflowClient:
     uri = tracking_uri(store)
     mlflow.set_tracking_uri(uri)
     mlflow.set_registry_uri(uri)
-    client = mlflow.MlflowClient()
     if is_remote(store):
+        client = mlflow.MlflowClient()
         _greet(uri, client)
         return client
     # Creating the tables is not safe for two; reading them is, but cannot be told apart beforehand.
     first = locked(store, "init") if may_write(store) else contextlib.nullcontext()
     with first, _damage_told(store):
+        client = mlflow.MlflowClient()  # makes them by itself
         client.search_experiments(max_results=1)
         client.search_registered_models(max_results=1)
     return client

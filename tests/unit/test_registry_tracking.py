@@ -139,6 +139,10 @@ def test_a_damaged_database_is_named_with_its_remedy(
     with store.mlflow_database.open("r+b") as database:
         database.seek(begin)
         database.write(b"\xfe" * (store.mlflow_database.stat().st_size - begin))
+    with pytest.raises(
+        UserError, match="is damaged"
+    ):  # a run, which does not ask the registry by a command
+        open_tracking(store)
     for asked in (["history", "demo"], ["models"], ["promote", "demo", "1", "--reason", "x"]):
         assert run_command_line(asked) == 2
         (line,) = capsys.readouterr().err.strip().splitlines()
