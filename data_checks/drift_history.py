@@ -48,8 +48,8 @@ class BatchRecord(Record):
 
     `drifted`: this batch alone raised an alarm; `confirmed`: `confirm` of the last `window` did. `level`: the chance of
     a false alarm that the batch had. `report`: the page's path, as it was then. `decided`: what was accepted, rejected
-    and reviewed; None without a good class, and in records from before it was kept. `still`: of a calm batch of a stream
-    whose drift is confirmed all the same, what it is.
+    and reviewed; None without a good class, and in records from before it was kept. `still`: of a calm batch, the
+    drift of its stream that is confirmed all the same.
     """
 
     time: str
