@@ -94,8 +94,10 @@ def test_any_command_that_ends_can_be_entered(schedule: Any, command: list[str])
         (["x", *HOURLY, "--on-kill", "cry", "recipes"], "on_kill: input should be"),
         (["x", *HOURLY, "--grace", "5", "recipes"], "write a duration"),
         (["x", *HOURLY, "--limit", "0", "recipes"], "limit: input should be greater"),
-        (["a b", *HOURLY, "recipes"], "name: string should match"),
-        (["../x", *HOURLY, "recipes"], "name: string should match"),
+        (["a b", *HOURLY, "recipes"], "name: write up to 40 letters a to z, digits"),
+        (["../x", *HOURLY, "recipes"], "name: write up to 40 letters a to z, digits"),
+        (["${x}", *HOURLY, "recipes"], "such as 'night-shift', got '${x}'"),
+        (["x", *HOURLY, "--lock", "é", "recipes"], "lock: write up to 40 letters"),
     ],
 )
 def test_mistakes__are_a_sentence_and_make_nothing(
