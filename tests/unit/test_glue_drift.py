@@ -25,8 +25,10 @@ from data_checks.drift_report import report_streams
 from deploy.edge.spec import Decision
 from inspection.config import EconomicsConfig, LoopConfig, MonitorConfig
 from inspection.evaluation.confirming import rule_words
+from inspection.store import Store
 from pipelines.cli import run_command_line
 from pipelines.commands.monitor import verdict_lines
+from pipelines.launcher.launch import flight
 from tests.unit.checks_material import batch
 
 Captured = pytest.CaptureFixture[str]
@@ -154,6 +156,26 @@ def test_status__shows_the_newest_batch_s_share_of_rejects(
     else:
         assert newest.decided is not None
         assert f"{newest.decided.rejected.batch.value * 100:.1f} %</td>" in page
+
+
+@pytest.mark.parametrize(
+    "made", [{"sentence": "no drift: 60 images"}, {"gate": {"sentence": "no drift: 60 images"}}]
+)
+def test_status__a_run_that_ended_well_says_what_it_found(
+    made: dict[str, Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: Captured,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PLUMBLINE_STORE", str(tmp_path / "store"))
+    (tmp_path / "line.yaml").write_text("name: line3\ndata: {kind: folder, root: images}\n")
+    with flight("monitor", "line3", Store(tmp_path / "store"), lambda: datetime.now(UTC)) as trip:
+        trip.note(made=made)
+
+    assert run_command_line(["status", "line.yaml", "--out", "page.html"]) == 0
+    capsys.readouterr()
+    assert "<td>no drift: 60 images</td>" in (tmp_path / "page.html").read_text(encoding="utf-8")
 
 
 def test_nothing_judged_yet__is_one_line(drift: Any, tmp_path: Path) -> None:
