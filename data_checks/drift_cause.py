@@ -44,8 +44,11 @@ WHOLE, LEAP = 0.5, 2.0
 of the batch is another thing, and its number says nothing of how the rest was taken."""
 FAR = 10
 """Percentile that a move upwards reaches last; 100 less it for one downwards."""
-STILL = 1e-4
-"""A spread of logarithms and ratios that is rounding: the reference never moved."""
+STILL = 1e-6
+"""A spread of logarithms, ratios and shares that is rounding: the reference never moved."""
+STANDS = "where the reference stands still"
+COUNTLESS = 1000
+"""Spreads from which on their number tells people nothing."""
 FEWEST = 8
 """Reference images of a class below which all classes together are its standard."""
 
@@ -78,6 +81,11 @@ class Shift:
     spreads: float
     whole: bool
     new: bool
+
+    @property
+    def countless(self) -> bool:
+        """Whether to say that it moved, and not by how much."""
+        return self.new or abs(self.spreads) >= COUNTLESS
 
     @property
     def order(self) -> tuple[bool, float]:
@@ -162,8 +170,8 @@ def _fault(shifts: Mapping[str, Shift], drifted: Collection[str]) -> Cause | Non
     if moved < MOST:
         return None
     shift = shifts[number]
-    by = "moved" if shift.new else f"moved by {shift.spreads:+.1f} spreads"
-    where = ", where the reference never did" if shift.new else ""
+    by = "moved" if shift.countless else f"moved by {shift.spreads:+.1f} spreads"
+    where = f", {STANDS}" if shift.countless else ""
     return _cause(cause, f"{number} {by} on the typical image{where}")
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from data_checks.drift_cause import Shift
+from data_checks.drift_cause import STANDS, Shift
 from data_checks.drift_measures import CLOUD, SHARES, SIGNALS, STRANGE, TAILS, Measures
 
 UNSEEN = 0.005
@@ -46,8 +46,8 @@ def _shares(here: Measures, there: Measures, classes: Sequence[str]) -> tuple[fl
 
 
 def _typical(shift: Shift) -> str:
-    if shift.new:
-        return "moved on the typical image, where the reference never did"
+    if shift.countless:
+        return f"moved on the typical image, {STANDS}"
     if abs(shift.spreads) < UNSEEN:
         return "is as it was on the typical image, not on all"
     return f"{shift.spreads:+.2f} spreads on the typical image"

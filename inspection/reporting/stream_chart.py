@@ -69,7 +69,13 @@ def _axis(across: Scale, height: int) -> list[Html]:
     steps = range(TICKS) if span else range(1)
     moments = [across.low + span * step / (TICKS - 1) for step in steps]
     told = {f"{datetime.fromtimestamp(t, UTC):{form}}": t for t in reversed(moments)}
-    return [label(across(t), height - 12, said, anchor="middle") for said, t in told.items()]
+    # The last one ends with the picture, however long it is.
+    return [
+        label(WIDTH, height - 12, said, anchor="end")
+        if t == across.high and span
+        else label(across(t), height - 12, said, anchor="middle")
+        for said, t in told.items()
+    ]
 
 
 def _form(step: float) -> str:

@@ -9,6 +9,7 @@ from typing import get_args
 import numpy as np
 import pytest
 
+from data_checks import drift_words
 from data_checks.drift import DriftVerdict, detect_drift
 from data_checks.drift_cause import NO_CAUSE, REMEDIES, UNKNOWN, likely_cause, typical_shifts
 from data_checks.drift_measures import Ruler
@@ -103,10 +104,22 @@ def test_what_never_moved_in_the_reference__is_said_in_words() -> None:
     half, few = (verdict(batch(1, 100, black_after(100 - share))) for share in (50, 30))
 
     (clipped,) = [signal for signal in half.signals if signal.name == "clipping"]
-    assert clipped.detail == "dark moved on the typical image, where the reference never did"
+    assert clipped.detail == "dark moved on the typical image, where the reference stands still"
     assert clipped.effect == 0.0
     assert "+0.00" not in few.sentence
     assert "clipping dark is as it was on the typical image, not on all" in few.sentence
+
+
+@pytest.mark.parametrize(("by", "told"), [(0.0009, "spreads"), (0.02, "stands still")])
+def test_a_number_of_spreads_that_tells_nothing__is_not_told(by: float, told: str) -> None:
+    """The confidence of a model that is always sure."""
+    there = Ruler.of(REFERENCE, REFERENCE.statistics.shape[1], np.random.default_rng(0)).reference
+    sure = np.linspace(-1.349, 1.349, len(there.labels)) * 1e-5
+    rng = np.random.default_rng(1)
+    reference = replace(there, numbers={"confidence": rng.permutation(sure)})
+    batch = replace(there, numbers={"confidence": reference.numbers["confidence"] + by})
+    shifts = typical_shifts(batch, reference)
+    assert told in drift_words.told("confidence", batch, reference, shifts, CLASSES)[1]
 
 
 def test_size_alone__never_names_a_cause() -> None:
@@ -123,5 +136,5 @@ def test_size_alone__never_names_a_cause() -> None:
     assert both.name == "light"
     assert (alone.name, alone.evidence) == (
         "camera moved",
-        "left detail moved on the typical image, where the reference never did",
+        "left detail moved on the typical image, where the reference stands still",
     )

@@ -146,7 +146,7 @@ def test_only_moves_of_the_champion_stand_under_its_name() -> None:
 @pytest.mark.parametrize("span", [3, 20, 100, 300, 7200, 100_000, 200_000, 400_000, 9_000_000])
 def test_no_two_moments_of_the_axis_read_the_same(span: int) -> None:
     apart = (Judged(NOW, False), Judged(NOW + timedelta(seconds=span), False))
-    labels = re.findall(r'text-anchor="middle"[^>]*>([^<]+)<', str(stream_chart([("cam1", apart)])))
+    labels = re.findall(r"<text[^>]*>(\d[^<]+)<", str(stream_chart([("cam1", apart)])))
     assert len(labels) >= 4
     assert len(labels) == len(set(labels))
 
