@@ -80,7 +80,7 @@ def _axis(across: Scale, height: int) -> list[Html]:
 
 def _form(step: float) -> str:
     """How finely moments so many seconds apart are told, so that no two read the same."""
-    if step < 60:
+    if step < 300:
         return "%H:%M:%S"
     if step < 9 * 3600:
         return "%H:%M"
