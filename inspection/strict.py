@@ -19,13 +19,17 @@ class Strict(BaseModel):
     )
 
 
-def spelled(pattern: str, words: str) -> AfterValidator:
+SECRET = "secret"
+"""Type of the error of a value that must not be repeated, where others could read it."""
+
+
+def spelled(pattern: str, words: str, *, secret: bool = False) -> AfterValidator:
     """A check that a text is `pattern` from end to end; `words` say so to people, with an example."""
     whole = re.compile(pattern)
 
     def check(text: str) -> str:
         if whole.fullmatch(text) is None:
-            raise PydanticCustomError("spelling", "{words}", {"words": words})
+            raise PydanticCustomError(SECRET if secret else "spelling", "{words}", {"words": words})
         return text
 
     return AfterValidator(check)

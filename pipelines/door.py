@@ -14,6 +14,7 @@ from inspection.config import RunConfig
 from inspection.data.readers.stated import one_line, shown
 from inspection.data.readers.yolo_names import YAML_FAULTS
 from inspection.errors import ConfigError
+from inspection.strict import SECRET
 from pipelines.settings import nearest
 
 FROM_TEACHER = "teacher"
@@ -257,11 +258,9 @@ def faults_of(
             yield f"{where}: missing; every run needs it"
         elif where not in told:
             # A rule between keys names their values itself; the section they stand in would only be "an object".
-            seen = (
-                ""
-                if isinstance(fault["input"], dict) and "ctx" in fault
-                else f", got {got(fault['input'])}"
-            )
+            between = isinstance(fault["input"], dict) and "ctx" in fault
+            told_too = between or fault["type"] == SECRET
+            seen = "" if told_too else f", got {got(fault['input'])}"
             yield f"{where}: {fault['msg'][0].lower()}{fault['msg'][1:]}{seen}"
 
 

@@ -43,7 +43,12 @@ class Webhook(Strict):
     """An address that takes `{"text": …}`, as Slack, Mattermost and others do."""
 
     url: Annotated[
-        str, spelled(r"https?://[^\s/]+.*", "begin with http:// or https:// and a server's name")
+        str,
+        spelled(
+            r"https?://[^\s/]+.*",
+            "begin with http:// or https:// and a server's name",
+            secret=True,  # whoever knows a webhook may write to it
+        ),
     ]
     ca: Path | None = None
 
