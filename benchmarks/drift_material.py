@@ -12,6 +12,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -60,7 +61,8 @@ def blurred(pixels: Pixels) -> Pixels:
 
 def compressed(pixels: Pixels) -> Pixels:
     _, data = cv2.imencode(".jpg", pixels[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 40])
-    return np.ascontiguousarray(cv2.imdecode(data, cv2.IMREAD_COLOR)[..., ::-1], np.uint8)
+    decoded = np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.uint8)
+    return np.ascontiguousarray(decoded[..., ::-1])
 
 
 def moved(pixels: Pixels, border: int) -> Pixels:
@@ -108,7 +110,8 @@ def material(name: str, cache: Path) -> tuple[Material, dict[str, Material]]:
     file = cache / f"{name}.npz"
     if not file.exists():
         cache.mkdir(parents=True, exist_ok=True)
-        np.savez(file, **_seen(_grouped(DATA[name], cache)))
+        seen: dict[str, Any] = _seen(grouped(DATA[name], cache))
+        np.savez(file, **seen)
     found = np.load(file, allow_pickle=False)
     classes, labels, groups = found["classes"].tolist(), found["labels"], found["groups"]
     statistics = {fault: found[f"statistics/{fault}"] for fault in FAULTS}
@@ -149,13 +152,13 @@ def _probe(
     return said
 
 
-def _grouped(data: DataConfig, cache: Path) -> ImageIndex:
+def grouped(data: DataConfig, cache: Path) -> ImageIndex:
     """The usable images, near-copies in one group."""
     found = ingest(data, ChecksConfig(), store=Store(cache / "store"), seed=0)
     return group_duplicates(quarantine_contradictions(found))[0].usable()
 
 
-def _seen(index: ImageIndex) -> dict[str, npt.NDArray[np.generic]]:
+def _seen(index: ImageIndex) -> dict[str, Any]:
     from inspection.features.backbone import load_backbone
     from inspection.features.forward import teacher_preprocessing
 
@@ -166,7 +169,7 @@ def _seen(index: ImageIndex) -> dict[str, npt.NDArray[np.generic]]:
     images = [read_image(path).pixels for path in index.paths]
     classes, labels = np.unique(index.frame["label"].to_numpy(str), return_inverse=True)
     groups = np.unique(index.frame["group"].to_numpy(str), return_inverse=True)[1]
-    seen: dict[str, npt.NDArray[np.generic]] = {
+    seen: dict[str, Any] = {
         "classes": classes,
         "labels": labels,
         "groups": groups,

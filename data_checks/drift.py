@@ -18,8 +18,9 @@ from scipy import linalg
 
 from data_checks.drift_calibration import Calibration
 from data_checks.drift_cause import NO_CAUSE, likely_cause, typical_shifts
-from data_checks.drift_measures import CLOUD, SHARES, SIGNALS, STRANGE, TAILS, Measures
+from data_checks.drift_measures import CLOUD, SHARES, STRANGE
 from data_checks.drift_reference import DriftReference
+from data_checks.drift_words import told
 from data_checks.two_samples import Matrix, group_codes
 from inspection.config import MonitorConfig
 from inspection.errors import DataError
@@ -58,7 +59,7 @@ class DriftSignal(Record):
     """One question about the batch; drifted where `score` is below `threshold`, the alarm level of the batch.
 
     `score`: the chance that any signal of a clean batch moves so far. `effect`: how far, in spreads of the reference;
-    for shares of classes and for novelty a share.
+    for shares of classes and for novelty a share. 0 where the reference never moved: `detail` says so.
     """
 
     name: str
@@ -127,7 +128,7 @@ def watch_streams(
     few = tuple(
         f"{name or 'the batch'}: {len(parts[name])} images" for name in parts if name not in enough
     )
-    told = [
+    said = [
         f"{verdict.stream}: {verdict.sentence}" if verdict.stream else verdict.sentence
         for verdict in verdicts
     ]
@@ -135,7 +136,7 @@ def watch_streams(
         [f"fewer than {config.min_images} images, not judged: {', '.join(few)}"] if few else []
     )
     drifted = any(verdict.drifted for verdict in verdicts)
-    return Watched(drifted, "; ".join([*told, *waiting]), verdicts, few)
+    return Watched(drifted, "; ".join([*said, *waiting]), verdicts, few)
 
 
 def detect_drift(
@@ -174,7 +175,7 @@ def judged(
             score,
             level,
             score < level,
-            *_told(name, here, there, shifts, classes),
+            *told(name, here, there, shifts, classes),
         )
         for name, score in calibration.judge(here).items()
     )
@@ -257,36 +258,6 @@ def _method(name: str) -> str:
     return {SHARES: MIX, CLOUD: MMD, STRANGE: TAIL}.get(name, RANKS) + CHANCE
 
 
-def _told(
-    name: str,
-    here: Measures,
-    there: Measures,
-    shifts: dict[str, float],
-    classes: Sequence[str],
-) -> tuple[float, str]:
-    """Effect and detail of a signal, in words for people."""
-    if name == SHARES:
-        before, now = (
-            np.bincount(side.labels, minlength=len(classes)) / len(side.labels)
-            for side in (there, here)
-        )
-        moved = int(np.abs(now - before).argmax())
-        return float(
-            np.abs(now - before).sum() / 2
-        ), f"'{classes[moved]}' {before[moved]:.0%} → {now[moved]:.0%}"
-    if name == STRANGE:
-        limit = np.quantile(there.strange, 1.0 - TAILS[1], axis=0)
-        share = float((here.strange > limit).mean(axis=0).max())
-        return share, f"{share:.0%} of images lie beyond {1 - TAILS[1]:.0%} of the reference"
-    if name == CLOUD:
-        squared = float(((here.waves.mean(axis=0) - there.waves.mean(axis=0)) ** 2).mean() * 2)
-        return squared, f"squared MMD {squared:.3g}"
-    known = [number for number in SIGNALS[name] if number in shifts]
-    number = max(known, key=lambda one: abs(shifts[one]))
-    which = "" if number == name else f"{number} "
-    return shifts[number], f"{which}{shifts[number]:+.2f} spreads on the typical image"
-
-
 def _sentence(signals: Sequence[DriftSignal], images: int, reference: int, level: float) -> str:
     moved = sorted((signal for signal in signals if signal.drifted), key=lambda one: one.score)
     if not moved:
@@ -294,6 +265,6 @@ def _sentence(signals: Sequence[DriftSignal], images: int, reference: int, level
             f"no drift: {images} images against {reference} of the reference, "
             f"none of {len(signals)} signals below p = {level:.2g}"
         )
-    told = "; ".join(f"{one.name} {one.detail} (p = {one.score:.1g})" for one in moved[:MOST_TOLD])
+    named = "; ".join(f"{one.name} {one.detail} (p = {one.score:.1g})" for one in moved[:MOST_TOLD])
     more = f" and {len(moved) - MOST_TOLD} more" if len(moved) > MOST_TOLD else ""
-    return f"drift: {len(moved)} of {len(signals)} signals moved: {told}{more}"
+    return f"drift: {len(moved)} of {len(signals)} signals moved: {named}{more}"

@@ -51,13 +51,20 @@ class Calibration:
         cls, reference: DriftReference, known: int, batch: int, rng: np.random.Generator
     ) -> Calibration:
         """For batches of `batch` images with the first `known` image statistics."""
-        ruler = Ruler.of(reference, known, rng)
+        return cls.with_ruler(Ruler.of(reference, known, rng), reference.groups, batch, rng)
+
+    @classmethod
+    def with_ruler(
+        cls, ruler: Ruler, groups: Labels | None, batch: int, rng: np.random.Generator
+    ) -> Calibration:
+        """For what a ruler already measured of the reference; `groups`: the part of each of its images."""
         columns = _columns(ruler.reference, ruler.reference)
-        parts = group_codes(len(reference), reference.groups)
+        images = len(ruler.reference.labels)
+        parts = group_codes(images, groups)
         ways = [dealt(parts, batch, DRAWS, rng)]
-        if reference.groups is not None:
+        if groups is not None:
             # A batch of single images lacks the balance of whole parts.
-            ways.append(dealt(group_codes(len(reference), None), batch, DRAWS, rng))
+            ways.append(dealt(group_codes(images, None), batch, DRAWS, rng))
         sizes = np.bincount(parts)
         floor = _floor(sizes, batch)
         errors, limits = {}, {}

@@ -7,7 +7,7 @@ bundles are never counted together.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
@@ -33,12 +33,23 @@ class Moved(Record):
 
 
 @dataclass(frozen=True)
+class Alarm(Record):
+    """The newest batch that drifted, of a stream whose drift is confirmed; `report`: its page."""
+
+    time: str
+    cause: str
+    remedy: str
+    report: str
+
+
+@dataclass(frozen=True)
 class BatchRecord(Record):
     """One batch of one stream. `time`: of its newest image, ISO 8601, UTC; `stream` is empty where the log names none.
 
     `drifted`: this batch alone raised an alarm; `confirmed`: `confirm` of the last `window` did. `level`: the chance of
     a false alarm that the batch had. `report`: the page's path, as it was then. `decided`: what was accepted, rejected
-    and reviewed; None without a good class, and in records from before it was kept.
+    and reviewed; None without a good class, and in records from before it was kept. `still`: of a calm batch, the
+    drift of its stream that is confirmed all the same.
     """
 
     time: str
@@ -57,6 +68,7 @@ class BatchRecord(Record):
     decided: InService | None = None
     confirm: int = 2
     window: int = 3
+    still: Alarm | None = None
 
 
 @dataclass(frozen=True)
@@ -104,7 +116,8 @@ def history(
 def _remembered(folder: Path, verdict: DriftVerdict, batch: Batch, rule: LoopConfig) -> BatchRecord:
     time = batch.times[verdict.stream]
     known = history(folder, batch.name, stream=verdict.stream, bundle=batch.bundle)
-    earlier = tuple(record.drifted for record in known if record.time < time)
+    earlier = [record for record in known if record.time < time]
+    confirmed = confirms((*(record.drifted for record in earlier), verdict.drifted), rule)
     record = BatchRecord(
         time=time,
         name=batch.name,
@@ -112,7 +125,7 @@ def _remembered(folder: Path, verdict: DriftVerdict, batch: Batch, rule: LoopCon
         stream=verdict.stream,
         images=verdict.images,
         drifted=verdict.drifted,
-        confirmed=confirms((*earlier, verdict.drifted), rule),
+        confirmed=confirmed,
         cause=verdict.cause,
         remedy=verdict.remedy,
         level=verdict.signals[0].threshold,
@@ -122,9 +135,15 @@ def _remembered(folder: Path, verdict: DriftVerdict, batch: Batch, rule: LoopCon
         decided=verdict.decided,
         confirm=rule.confirm,
         window=rule.window,
+        still=_newest_alarm(earlier) if confirmed and not verdict.drifted else None,
     )
     record.save(_place(folder, record))
     return record
+
+
+def _newest_alarm(earlier: Sequence[BatchRecord]) -> Alarm:
+    newest = [record for record in earlier if record.drifted][-1]
+    return Alarm(newest.time, newest.cause, newest.remedy, newest.report)
 
 
 def _place(folder: Path, record: BatchRecord) -> Path:

@@ -10,7 +10,7 @@ from pydantic_core import PydanticCustomError
 
 from inspection.durations import Duration
 from inspection.learning_config import HardwareConfig, SearchConfig, StudentConfig, TeacherConfig
-from inspection.strict import Fraction, Strict
+from inspection.strict import Fraction, Strict, spelled
 
 
 class SyntheticConfig(Strict):
@@ -258,7 +258,13 @@ class ReportConfig(Strict):
 class RunConfig(Strict):
     """One file in `configs/`: one run you can name."""
 
-    name: str = Field(pattern=r"^[a-z][a-z0-9_]{1,40}$")
+    name: Annotated[
+        str,
+        spelled(
+            "[a-z][a-z0-9_]{1,40}",
+            "write 2 to 41 small letters a to z, digits and '_', a letter first, such as 'line_3'",
+        ),
+    ]
     seed: int = Field(7, ge=0, lt=2**32)
     device: Literal["auto", "cpu", "cuda"] = "auto"
     data: DataConfig

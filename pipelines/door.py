@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
@@ -14,6 +14,7 @@ from inspection.config import RunConfig
 from inspection.data.readers.stated import one_line, shown
 from inspection.data.readers.yolo_names import YAML_FAULTS
 from inspection.errors import ConfigError
+from inspection.strict import SECRET
 from pipelines.settings import nearest
 
 FROM_TEACHER = "teacher"
@@ -70,21 +71,29 @@ def checked(
     if endless(tree):
         return None, ["an alias (*name) holds itself, or thousands of values; write it out"]
     config, missing, faults = validated(RunConfig, tree, variables)
-    faults = [*missing, *faults] if need_all else faults
+    if need_all or (config is None and not faults):
+        faults = [*missing, *faults]
     if config is None:
         return None, faults
     return _with_start(config), [*faults, *contradictions(config)]
 
 
 def validated(
-    model: type[M], tree: dict[str, Any], variables: Mapping[str, str]
+    model: type[M], tree: dict[str, Any], variables: Mapping[str, str], else_: str = "give {key}=…"
 ) -> tuple[M | None, list[str], list[str]]:
-    """What a tree of values says as a `model`, the `${NAME}`s that are not set, and what else is wrong with it."""
-    expanded, missing = _expand(tree, variables, ())
+    """What a tree of values says as a `model`, the `${NAME}`s that are not set, and what else is wrong with it.
+
+    `else_`: what can be done but setting a name.
+    """
+    expanded, unset = _expand(tree, variables, ())
+    missing = [
+        f"{key}: ${{{name}}} is not set; export {name}=… (or put it in .env), or {else_.format(key=key)}"
+        for key, name in unset
+    ]
     try:
         return model.model_validate(expanded), missing, []
     except ValidationError as error:
-        return None, missing, list(faults_of(error, model))
+        return None, missing, list(faults_of(error, model, dict(unset)))
 
 
 def _with_start(config: RunConfig) -> RunConfig:
@@ -95,8 +104,10 @@ def _with_start(config: RunConfig) -> RunConfig:
     return config.model_copy(update={"student": student})
 
 
-def read_yaml(path: Path) -> dict[str, Any]:
-    """The file's mapping, before any change."""
+def read_yaml(
+    path: Path, written: str = "a config is 'key: value' lines, see configs/"
+) -> dict[str, Any]:
+    """The file's mapping, before any change; `written`: how such a file is, for who left it empty."""
     if path.is_dir():
         raise ConfigError([f"{path}: is a folder; give one of its YAML files"])
     if not path.is_file():
@@ -112,7 +123,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
         raise ConfigError([f"{path}: not readable as YAML ({_one_line(error)})"]) from error
     if not isinstance(tree, dict):
         held = "is empty" if tree is None else f"holds a {YAML_NAMES.get(type(tree), 'value')}"
-        raise ConfigError([f"{path}: {held}; a config is 'key: value' lines, see configs/"])
+        raise ConfigError([f"{path}: {held}; {written}"])
     return tree
 
 
@@ -215,8 +226,8 @@ def endless(tree: dict[str, Any]) -> bool:
 
 def _expand(
     value: Any, variables: Mapping[str, str], where: tuple[str, ...]
-) -> tuple[Any, list[str]]:
-    """`value` with every `${NAME}` replaced, and one fault per name that is not set."""
+) -> tuple[Any, list[tuple[str, str]]]:
+    """`value` with every `${NAME}` replaced, and each name that is not set after its key."""
     if isinstance(value, dict):
         parts = {k: _expand(v, variables, (*where, str(k))) for k, v in value.items()}
         return {k: part for k, (part, _) in parts.items()}, _joined(parts.values())
@@ -227,32 +238,29 @@ def _expand(
         return value, []
     unset = [one_line(name) for name in VARIABLE.findall(value) if not variables.get(name)]
     key = one_line(".".join(where))
-    faults = [
-        f"{key}: ${{{name}}} is not set; export {name}=… (or put it in .env), or give {key}=…"
-        for name in unset
-    ]
-    return VARIABLE.sub(lambda match: variables.get(match[1], match[0]), value), faults
+    expanded = VARIABLE.sub(lambda match: variables.get(match[1], match[0]), value)
+    return expanded, [(key, name) for name in unset]
 
 
-def _joined(parts: Any) -> list[str]:
-    return [fault for _, faults in parts for fault in faults]
+def _joined(parts: Any) -> list[tuple[str, str]]:
+    return [one for _, unset in parts for one in unset]
 
 
-def faults_of(error: ValidationError, model: type[BaseModel]) -> Iterator[str]:
-    """A sentence for each key of a `model` that is wrong, with what is valid there."""
+def faults_of(
+    error: ValidationError, model: type[BaseModel], told: Collection[str] = ()
+) -> Iterator[str]:
+    """A sentence for each key of a `model` that is wrong, with what is valid there; of keys `told` their value is."""
     for fault in error.errors():
         where = one_line(".".join(str(part) for part in fault["loc"]))
         if fault["type"] == "extra_forbidden":
             yield f"{where}: unknown key{nearest(str(fault['loc'][-1]), _siblings(fault['loc'], model))}"
         elif fault["type"] == "missing":
             yield f"{where}: missing; every run needs it"
-        else:
+        elif where not in told:
             # A rule between keys names their values itself; the section they stand in would only be "an object".
-            seen = (
-                ""
-                if isinstance(fault["input"], dict) and "ctx" in fault
-                else f", got {got(fault['input'])}"
-            )
+            between = isinstance(fault["input"], dict) and "ctx" in fault
+            told_too = between or fault["type"] == SECRET
+            seen = "" if told_too else f", got {got(fault['input'])}"
             yield f"{where}: {fault['msg'][0].lower()}{fault['msg'][1:]}{seen}"
 
 

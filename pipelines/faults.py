@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 from collections.abc import Iterator, Sequence
 
+from deploy.registry.tracking import DAMAGED
 from inspection.errors import Interrupted, PlumblineError, UserError
 
 DISK = {
@@ -34,7 +35,7 @@ STOPPED_KEEPS = {
 
 
 def as_ours(error: BaseException) -> PlumblineError:
-    """The error itself if it is ours; the full disk behind it, if there is one; else a fault of ours."""
+    """The error itself if it is ours; else the full disk or the damaged file behind it; else a fault of ours."""
     for cause in _chain(error):
         if isinstance(cause, PlumblineError):
             return cause
@@ -43,6 +44,10 @@ def as_ours(error: BaseException) -> PlumblineError:
         if (number := _disk_errno(cause)) is not None:
             return UserError(
                 f"{_disk_line(cause)}: {DISK[number]}; nothing is half-written, run again"
+            )
+        if said := next((words for words in DAMAGED if words in str(cause)), None):
+            return UserError(
+                f"a database of the store (PLUMBLINE_STORE) is damaged ({said}): put its backup back, then run again"
             )
     return PlumblineError(
         f"{_first_line(error)} (a fault in Plumbline: PLUMBLINE_DEBUG=1 shows where)"

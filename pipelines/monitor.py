@@ -6,7 +6,6 @@ from zenml import pipeline
 from zenml.enums import ExecutionMode
 
 from inspection.config import EconomicsConfig, LoopConfig, MonitorConfig
-from materializers.bundle import BundleMaterializer
 from materializers.drift_reference import DriftReferenceMaterializer
 from materializers.records import RecordMaterializer
 from pipelines.launcher.hooks import say_failure, say_start
@@ -15,7 +14,7 @@ from steps.load_predictions import load_predictions
 from steps.record_drift import record_drift
 from steps.report_drift import report_drift
 
-MATERIALIZERS = (BundleMaterializer, DriftReferenceMaterializer, RecordMaterializer)
+MATERIALIZERS = (DriftReferenceMaterializer, RecordMaterializer)
 """Importing them teaches ZenML our types."""
 
 

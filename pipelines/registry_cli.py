@@ -87,7 +87,9 @@ def who(
     name: Name,
     on: Annotated[
         str | None,
-        typer.Option(help="2026-01-31, or 2026-01-31T14:30+01:00 (default: now)."),
+        typer.Option(
+            help="2026-01-31, or 2026-01-31T14:30+01:00: all who held it then (default: now)."
+        ),
     ] = None,
     alias: Annotated[str, typer.Option(help="Any alias in the ledger.")] = "champion",
     json: Json = False,

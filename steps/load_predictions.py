@@ -9,7 +9,7 @@ from zenml import log_metadata, step
 
 from data_checks.drift_batches import Arrived, read_batch
 from data_checks.drift_reference import DriftReference
-from deploy.edge.bundle import Bundle, open_bundle
+from deploy.edge.bundle import open_bundle
 from deploy.registry.models import bundle_to_watch
 from inspection.config import MonitorConfig
 from inspection.store import Store
@@ -19,10 +19,15 @@ from inspection.store import Store
 def load_predictions(
     log: str, named: str, name: str, store: str, monitor: MonitorConfig
 ) -> tuple[
-    Annotated[DriftReference, "batch"], Annotated[Bundle, "bundle"], Annotated[Arrived, "arrived"]
+    Annotated[DriftReference, "batch"],
+    Annotated[str, "bundle_folder"],
+    Annotated[Arrived, "arrived"],
 ]:
-    """The batch as arrays; the verified bundle it is held against, `named` or else the champion; from when to when."""
+    """The batch as arrays; the folder of the bundle it is held against (`named`, else the champion); from when to when.
+
+    The folder, because an artifact would keep a whole bundle per run; each step that opens it verifies it again.
+    """
     bundle = open_bundle(bundle_to_watch(Store(Path(store)), name, named))
     batch, arrived = read_batch(Path(log), bundle.digest, monitor)
     log_metadata({"images": len(batch), "period": arrived.period})
-    return batch, bundle, arrived
+    return batch, str(bundle.folder), arrived

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 
 from deploy.registry.ledger import Aliases, Entry, Holder, Kind, Ledger, Link
 from deploy.registry.ledger_server import append, mark_applied, read_ledger
-from deploy.registry.tracking import open_tracking
+from deploy.registry.tracking import is_remote, may_write, open_tracking
 from inspection.errors import UserError
 from inspection.store import Store
 
@@ -72,11 +72,15 @@ class Hand:
 
 @dataclass(frozen=True)
 class Standing:
-    """A model's aliases by its ledger, and as they were found on the server (version by alias)."""
+    """A model's aliases by its ledger, and as they were found on the server (version by alias).
+
+    `unfinished`: the last entry's aliases are not all set, and cannot be, because the store is only read.
+    """
 
     name: str
     ledger: Ledger
     found: Mapping[str, int]
+    unfinished: bool = False
 
     @property
     def holders(self) -> Aliases:
@@ -90,7 +94,7 @@ class Standing:
     @property
     def strays(self) -> dict[str, int | None]:
         """Aliases that do not stand where the ledger says, and where they stand; without a ledger there are none."""
-        if not self.ledger.links:
+        if not self.ledger.links or self.unfinished:
             return {}
         return {
             alias: self.found.get(alias)
@@ -109,7 +113,7 @@ class Standing:
 
 
 def stand(store: Store, name: str, *, whole: bool = False) -> Standing:
-    """How model `name` stands; finishes a move that was killed between its ledger entry and its aliases.
+    """How model `name` stands; finishes a move that was killed between its ledger entry and its aliases, if it can.
 
     With `whole` every entry on the server is held against this machine's copy, else the latest.
     """
@@ -119,6 +123,8 @@ def stand(store: Store, name: str, *, whole: bool = False) -> Standing:
         found = _found(client, name)
         head = ledger.head
         if head and not head.applied and _is_half_done(head, found):
+            if not (is_remote(store) or may_write(store)):
+                return Standing(name, ledger, found, unfinished=True)
             _settle(client, store, name, ledger)
             ledger = read_ledger(client, store, name, whole=whole)
             continue

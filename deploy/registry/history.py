@@ -49,7 +49,10 @@ def reigned(every: Sequence[Reign], begin: datetime, end: datetime) -> list[Reig
 
 
 def asked_for(text: str, zone: tzinfo | None, now: datetime) -> tuple[datetime, datetime]:
-    """The moment, or the day, that an ISO 8601 date means; without an offset it is in `zone` (None: this machine's)."""
+    """The time that an ISO 8601 date means, as a whole: a day, an hour, a minute, a second; with fractions a moment.
+
+    Without an offset it is in `zone` (None: this machine's).
+    """
     try:
         # Python also reads 20260131, but as a moment: midnight, when another may have been champion.
         if not WRITTEN.match(text):
@@ -60,7 +63,8 @@ def asked_for(text: str, zone: tzinfo | None, now: datetime) -> tuple[datetime, 
                 _aware(datetime.combine(d, time()), zone) for d in (day, day + timedelta(days=1))
             )
         else:
-            begin = end = _aware(datetime.fromisoformat(text), zone)
+            begin = _aware(datetime.fromisoformat(text), zone)
+            end = begin + _meant(text)
     except (ValueError, OverflowError) as error:
         raise UserError(
             f"--on '{text}' is no date: give 2026-01-31, 2026-01-31T14:30 or 2026-01-31T14:30+01:00"
@@ -70,6 +74,15 @@ def asked_for(text: str, zone: tzinfo | None, now: datetime) -> tuple[datetime, 
             f"--on {text} lies ahead: the ledger knows the past up to now, {now.isoformat(timespec='seconds')}"
         )
     return begin, min(end, max(now, begin))
+
+
+def _meant(text: str) -> timedelta:
+    """How long a time lasts that was written down to the hour, the minute or the second: people cut, clocks do not."""
+    clock = re.split(r"[+Zz-]", text[len("2026-01-31T") :])[0]
+    if "." in clock or "," in clock:
+        return timedelta(0)
+    digits = len(clock.replace(":", "").strip())
+    return {2: timedelta(hours=1), 4: timedelta(minutes=1)}.get(digits, timedelta(seconds=1))
 
 
 def clock_sentences(ledger: Ledger, now: datetime) -> list[str]:

@@ -187,14 +187,24 @@ def _findings(number: int, there: Row | None, here: Row | None, *, copied: int) 
         what = f": {_change(ours, there)}" if ours else ", its hash says"
         found.append(Finding(f"edited:{number}", f"entry {number} was edited on the server{what}"))
     elif ours and here and here.hash != there.hash:
-        what = _change(ours, there)
-        sentence = f"entry {number} is not the same on the server as in this machine's copy: {what}"
-        found.append(Finding(f"differs:{number}", sentence))
+        found.append(Finding(f"differs:{number}", _differs(number, ours, there)))
     if here is not None and ours is None:
         found.append(Finding(f"copy:{number}", f"entry {number} was edited in this machine's copy"))
     elif here is None and there and there.link and number < copied:
         found.append(Finding(f"copy:{number}", f"entry {number} is gone from this machine's copy"))
     return found
+
+
+def _differs(number: int, ours: Entry, there: Row) -> str:
+    """Of another entry every field differs: then both are told whole."""
+    theirs = there.link.entry if there.link else None
+    if theirs is None or theirs.nonce == ours.nonce:
+        what = _change(ours, there)
+        return f"entry {number} is not the same on the server as in this machine's copy: {what}"
+    return (
+        f"entry {number} was replaced on the server: another entry stands in its place, {told(theirs)}; "
+        f"this machine's copy says: {told(ours)}"
+    )
 
 
 def _all_gone(count: int) -> Finding:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from deploy.registry.ledger import Entry, Ledger, Link, Row, moved, replay
 from deploy.registry.ledger_file import add_to_copy, read_copy
-from deploy.registry.tracking import URI_SETTING, RegistryError, tracking_uri
+from deploy.registry.tracking import URI_SETTING, RegistryError, may_write, tracking_uri
 from inspection.store import Store
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def copy_path(store: Store, name: str) -> Path:
 
 
 def read_ledger(client: MlflowClient, store: Store, name: str, *, whole: bool = False) -> Ledger:
-    """What server and copy say; the copy gets what is new.
+    """What server and copy say; the copy gets what is new, where the store can be written.
 
     Unless the `whole` is asked for, a server is not asked again for what lies in a sound copy, but for the latest
     entries: a move takes as long after ten thousand others as after ten.
@@ -59,7 +59,8 @@ def read_ledger(client: MlflowClient, store: Store, name: str, *, whole: bool = 
     sound = [row.number for row in copy if row.link] == list(range(1, len(copy) + 1))
     rows, since = _rows(client, name, 0 if whole or not sound else len(copy))
     ledger = replay(rows, copy, since)
-    add_to_copy(path, rows)
+    if may_write(store):
+        add_to_copy(path, rows)
     return ledger
 
 
@@ -88,9 +89,15 @@ def append(
 
 
 def write_again(client: MlflowClient, store: Store, name: str) -> None:
-    """A ledger that is gone as a whole, from this machine's copy: each entry gets its old number."""
+    """The entries after the last on the server, or all, from this machine's copy, in their order.
+
+    Whoever deletes the newest in the database frees their numbers: a new entry would lie where they were.
+    """
     _make(client, name)
+    last = max((row.number for row in _rows(client, name, 0)[0]), default=0)
     for row in read_copy(copy_path(store, name)):
+        if row.number <= last:
+            continue
         tags = {ENTRY: row.text, HASH: row.hash, APPLIED: "true"}
         _write(client, name, tags, "written again")
 

@@ -16,6 +16,7 @@ from deploy.registry.aliases import (
 )
 from deploy.registry.ledger import KNOWN, Aliases, Holder, Kind, Link, known_names, told
 from deploy.registry.ledger_server import write_again
+from deploy.registry.succession import champions, with_previous
 from deploy.registry.tracking import open_tracking
 from inspection.errors import Refused
 from inspection.store import Store
@@ -85,18 +86,19 @@ def enlist(store: Store, name: str, holder: Holder, hand: Hand) -> None:
 def adopt(store: Store, name: str, hand: Hand) -> Link | None:
     """Go on from the aliases as they are found, with all that is wrong written down; None if nothing is.
 
-    A ledger that is gone from the server is written there again from this machine's copy.
+    Entries that are gone from the end of the server's ledger are written there again from this machine's copy.
+    `previous` alone does not stay where it is found: it follows the champion.
     """
     standing = stand(store, name, whole=True)
     wrong = [*(f.sentence for f in standing.ledger.unknown), *standing.stray_sentences]
     if not wrong:
         return None
-    if any(finding.name == "gone:all" for finding in standing.ledger.findings):
-        write_again(open_tracking(store), store, name)
-        standing = stand(store, name, whole=True)
+    write_again(open_tracking(store), store, name)
+    standing = stand(store, name, whole=True)
     evidence = {KNOWN: known_names(standing.ledger.unknown), FOUND: "; ".join(wrong)[:20_000]}
     hand = dataclasses.replace(hand, evidence={**evidence, **hand.evidence})
-    link = swap(store, standing, found_holders(store, standing), hand, "adopt")
+    after = with_previous(found_holders(store, standing), champions(standing.ledger))
+    link = swap(store, standing, after, hand, "adopt")
     if link is None:
         raise overtaken(standing, stand(store, name), CHAMPION)
     return link

@@ -14,7 +14,7 @@ from pathlib import Path
 from deploy.edge.bundle import Bundle, open_bundle
 from deploy.edge.spec import CERTIFICATE
 from deploy.registry.aliases import CHALLENGER, CHAMPION, PREVIOUS, SHADOW, Hand, Standing
-from deploy.registry.ledger import Aliases, Holder, Ledger, Link
+from deploy.registry.ledger import Aliases, Holder, Link
 from deploy.registry.models import (
     GATE,
     GATE_SENTENCE,
@@ -25,6 +25,7 @@ from deploy.registry.models import (
     tags_of,
 )
 from deploy.registry.moving import adopt, move, ready
+from deploy.registry.succession import champions, with_previous
 from inspection.errors import Refused, UserError
 from inspection.store import Store
 
@@ -33,7 +34,7 @@ PROMOTED_TO = (CHAMPION, CHALLENGER, SHADOW)
 
 @dataclass(frozen=True)
 class Move:
-    """What was done: `link` is its ledger entry, None when there was nothing to do."""
+    """What was done: `link` is its ledger entry, None when there was nothing to do; `adopted` the one before it."""
 
     name: str
     alias: str
@@ -41,6 +42,7 @@ class Move:
     before: Holder | None
     bundle: Path
     link: Link | None
+    adopted: Link | None = None
 
 
 @dataclass(frozen=True)
@@ -78,13 +80,14 @@ def promote(
     if to == CHAMPION:
         evidence |= _gate(store, name, version, force=terms.force)
     holder = Holder(version, bundle.digest)
-    if terms.adopt:
-        adopt(store, name, hand)
+    adopted = adopt(store, name, hand) if terms.adopt else None
     seen = terms.seen or ready(store, name, hand)
     _check_expected(seen, to, terms.expect)
     hand = dataclasses.replace(hand, evidence={**evidence, **hand.evidence})
-    before, link = move(store, seen, to, lambda now: _promoted(now, to, holder), hand, "promote")
-    return Move(name, to, holder, before, bundle.folder, link)
+    reigned = champions(seen.ledger)
+    wanted = lambda now: _promoted(now, to, holder, reigned)  # noqa: E731
+    before, link = move(store, seen, to, wanted, hand, "promote")
+    return Move(name, to, holder, before, bundle.folder, link, adopted)
 
 
 def crown(store: Store, name: str, version: int, hand: Hand, *, compared_with: str | None) -> Move:
@@ -118,38 +121,16 @@ def roll_back(store: Store, name: str, hand: Hand, *, expect: int | None = None)
             f"{bundle.digest[:12]} now: somebody changed it by hand; promote another version"
         )
     hand = dataclasses.replace(hand, evidence={**_evidence(bundle), **hand.evidence})
-    before, link = move(
-        store, seen, CHAMPION, lambda now: _rolled_back(now, earlier), hand, "rollback"
-    )
+    # `previous` is whom the next rollback would bring, not the one that has just failed.
+    wanted = lambda now: with_previous({**now, CHAMPION: target}, earlier)  # noqa: E731
+    before, link = move(store, seen, CHAMPION, wanted, hand, "rollback")
     return Move(name, CHAMPION, target, before, bundle.folder, link)
 
 
-def champions(ledger: Ledger) -> list[Holder]:
-    """The champions that rollbacks go back through, the present one last: each rollback takes one away."""
-    stack: list[Holder] = []
-    for link in ledger.links:
-        now = link.entry.after.get(CHAMPION)
-        if now is None or (stack and stack[-1] == now):
-            continue
-        if link.entry.kind == "rollback" and len(stack) > 1 and stack[-2] == now:
-            stack.pop()
-        else:
-            stack.append(now)
-    return stack
-
-
-def _promoted(now: Aliases, to: str, holder: Holder) -> Aliases:
+def _promoted(now: Aliases, to: str, holder: Holder, reigned: list[Holder]) -> Aliases:
     after = {**now, to: holder}
-    if to == CHAMPION and CHAMPION in now and now[CHAMPION] != holder:
-        after[PREVIOUS] = now[CHAMPION]
-    return after
-
-
-def _rolled_back(now: Aliases, earlier: list[Holder]) -> Aliases:
-    """`previous` is whom the next rollback would bring, not the one that has just failed."""
-    after = {**now, CHAMPION: earlier[-1]}
-    after.pop(PREVIOUS, None)
-    return {**after, PREVIOUS: earlier[-2]} if len(earlier) > 1 else after
+    crowned = to == CHAMPION and now.get(CHAMPION) != holder
+    return with_previous(after, reigned) if crowned else after
 
 
 def _check_alias(to: str) -> None:

@@ -35,6 +35,8 @@ FIRST_CALL = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEO
 """A server that is not there is told at once; one that wakes up with the first call may take its time."""
 LATER_CALLS = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3"}
 """MLflow's own seven, each after twice the time, would be four minutes."""
+DAMAGED = ("file is not a database", "database disk image is malformed")
+"""What SQLite says of a file that is not, or no longer, its own; also beneath SQLAlchemy and MLflow."""
 MAX_PARAM = 500
 """Characters; a longer value is cut, because some MLflow stores refuse it."""
 
@@ -77,28 +79,58 @@ def open_tracking(store: Store) -> MlflowClient:
 
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    logging.getLogger("mlflow.store.db.utils").addFilter(_not_told_twice)
     store.root.mkdir(parents=True, exist_ok=True)
     uri = tracking_uri(store)
     mlflow.set_tracking_uri(uri)
     mlflow.set_registry_uri(uri)
-    client = mlflow.MlflowClient()
     if is_remote(store):
+        client = mlflow.MlflowClient()
         _greet(uri, client)
         return client
     # Creating the tables is not safe for two; reading them is, but cannot be told apart beforehand.
-    with locked(store, "init"):
+    first = locked(store, "init") if may_write(store) else contextlib.nullcontext()
+    with first, _damage_told(store):
+        client = mlflow.MlflowClient()  # makes them by itself
         client.search_experiments(max_results=1)
         client.search_registered_models(max_results=1)
     return client
 
 
+def may_write(store: Store) -> bool:
+    """Whether anything can be added to the store: of a snapshot, or a mount that is read-only, nothing can."""
+    return nothing_yet(store) or os.access(store.root, os.W_OK)
+
+
+def _not_told_twice(record: logging.LogRecord) -> bool:
+    """MLflow logs a database's error with its SQL, then raises it; a command says it in one sentence."""
+    debug = os.environ.get("PLUMBLINE_DEBUG", "") not in ("", "0", "false")
+    return debug or record.levelno != logging.ERROR
+
+
+@contextlib.contextmanager
+def _damage_told(store: Store) -> Iterator[None]:
+    """A damaged SQLite file is named, with what can be done."""
+    try:
+        yield
+    except Exception as error:
+        what = next((words for words in DAMAGED if words in str(error)), None)
+        if what is None or is_remote(store):  # of another machine's file nothing can be said here
+            raise
+        raise UserError(
+            f"{tracking_uri(store).removeprefix('sqlite:///')}: is damaged ({what}); put its backup back; this "
+            f"machine's copies of the ledgers, who was champion and when, lie in {store.ledgers}"
+        ) from error
+
+
 @contextlib.contextmanager
 def speaking(store: Store) -> Iterator[None]:
-    """What MLflow says of a server that is gone, or that lets nobody in, becomes one sentence with a remedy."""
+    """What MLflow says of a server that is gone, or lets nobody in, or of a damaged file, becomes a sentence."""
     from mlflow.exceptions import MlflowException
 
     try:
-        yield
+        with _damage_told(store):
+            yield
     except MlflowException as error:
         if not is_remote(store):
             raise

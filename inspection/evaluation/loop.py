@@ -77,19 +77,27 @@ Event = Annotated[
 
 @dataclass(frozen=True)
 class StreamState:
-    """One stream: whether its last batches drifted (newest last), since when it is confirmed, and why."""
+    """One stream: whether its last batches drifted (newest last), since when it is confirmed, and why.
+
+    `causes` of the batches that drifted, each with its remedy.
+    """
 
     recent: tuple[bool, ...] = ()
     since: datetime | None = None
     calm: int = 0
-    causes: tuple[str, ...] = ()
-    remedy: str = ""
+    causes: tuple[tuple[str, str], ...] = ()
 
     @property
     def cause(self) -> str:
         """The cause named most often by the batches that drifted; the newest of equals."""
-        named = [*reversed(self.causes)]
+        named = [cause for cause, _ in reversed(self.causes)]
         return max(named, key=named.count) if named else "unknown"
+
+    @property
+    def remedy(self) -> str:
+        """The newest remedy of that cause; empty where none was told."""
+        told = [remedy for cause, remedy in self.causes if cause == self.cause and remedy]
+        return told[-1] if told else ""
 
 
 @dataclass(frozen=True)
@@ -168,10 +176,10 @@ def _with_batch(before: StreamState, event: BatchJudged, config: LoopConfig) -> 
     if calm >= config.calm:
         # Forgotten as a whole: old alarms must not count towards the next confirmation.
         return StreamState(calm=calm)
-    causes = (*before.causes, event.cause or "unknown")[-config.window :]
+    causes = (*before.causes, (event.cause or "unknown", event.remedy))[-config.window :]
     if not event.drifted:
         return replace(before, recent=recent, calm=calm, since=since)
-    return StreamState(recent, since, calm, causes, event.remedy or before.remedy)
+    return StreamState(recent, since, calm, causes)
 
 
 def decide(state: LoopState, config: LoopConfig, now: datetime) -> LoopDecision:

@@ -19,6 +19,7 @@ from inspection.reporting.top import heading
 from inspection.reporting.wording import count, short
 
 KIND = "Line status"
+CHAMPION = "champion"
 STATES = {
     "completed": "good",
     "done": "good",
@@ -150,7 +151,8 @@ def _drift(status: Status) -> Section:
         )
     else:
         body = card(stream_chart([(one.name, one.batches) for one in shown]), _newest(shown))
-    lead = status.loop or "Each mark is one batch that the monitor judged."
+    above = not status.worries or status.loop in status.worries
+    lead = "Each mark is one batch that the monitor judged." if above else status.loop
     return Section("drift", "Drift", "Drift per stream over time", lead, body)
 
 
@@ -162,31 +164,41 @@ def _newest(streams: Sequence[Stream]) -> Html:
         loud = sum(batch.drifted for batch in one.batches)
         told = last.cause or "–"
         moved = f"{loud} of {len(one.batches)}"
-        rows.append((one.name, stamp(last.time), state, told, one.rejected or "–", moved))
+        rows.append((one.name, _when(last.time), state, told, one.rejected or "–", moved))
     head = ("stream", "last batch", "verdict", "likely cause", "rejected", "batches that drifted")
     return table(head, rows, caption="The newest batch of each stream", numeric=frozenset({4, 5}))
 
 
 def _ledger(status: Status) -> Section:
+    reigns = [move for move in status.moves if move.alias == CHAMPION]
+    others = [move for move in status.moves if move.alias != CHAMPION]
+    told = [card(_moves(reigns, "Moves of the champion"))]
+    if others:
+        told.append(card(_moves(others, "Moves of other aliases"), title="Other aliases"))
+    lead = f"{count(len(status.moves), 'move')} shown; all of them: plumbline history {status.name}"
+    return Section("ledger", "Ledger", "Who was champion, and why", lead, join(told))
+
+
+def _moves(moves: Sequence[Move], caption: str) -> Html:
+    if not moves:
+        return tag("p", "No move yet.")
     rows = [
         (
-            stamp(move.time),
+            _when(move.time),
             move.alias,
             f"{move.before or 'nothing'} → {move.after or 'nothing'}",
             move.who,
             move.reason,
         )
-        for move in status.moves
+        for move in moves
     ]
     head = ("when", "alias", "version", "who", "why")
-    told = table(head, rows, caption="Moves, newest first") if rows else tag("p", "No move yet.")
-    lead = f"{count(len(rows), 'move')} shown; all of them: plumbline history {status.name}"
-    return Section("ledger", "Ledger", "Who was champion, and why", lead, card(told))
+    return table(head, rows, caption=f"{caption}, newest first")
 
 
 def _runs(status: Status) -> Section:
     rows = [
-        (run.name, run.pipeline, stamp(run.started), _state(run.status), run.sentence)
+        (_whole(run.name), run.pipeline, _when(run.started), _state(run.status), run.sentence)
         for run in status.runs
     ]
     head = ("run", "pipeline", "started", "ended", "in a sentence")
@@ -211,8 +223,17 @@ def _schedules(status: Status) -> Section:
     return Section("schedules", "Schedules", "What is due", "", card(told))
 
 
+def _when(moment: datetime) -> Html:
+    return _whole(stamp(moment))
+
+
+def _whole(text: str) -> Html:
+    """In one line, however narrow its column."""
+    return tag("span", text, class_="whole")
+
+
 def _times(following: Sequence[datetime]) -> Html:
-    return join([tag("div", stamp(moment)) for moment in following]) if following else join(["–"])
+    return join([tag("div", _when(moment)) for moment in following]) if following else join(["–"])
 
 
 def _state(word: str) -> Html:

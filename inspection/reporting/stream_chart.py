@@ -65,10 +65,23 @@ def _mark(name: str, one: Judged, x: float, y: float) -> Html:
 
 def _axis(across: Scale, height: int) -> list[Html]:
     span = across.high - across.low
-    form = "%H:%M" if span < 36 * 3600 else "%d %b"
+    form = _form(span / (TICKS - 1))
     steps = range(TICKS) if span else range(1)
-    shown = [across.low + span * step / (TICKS - 1) for step in steps]
+    moments = [across.low + span * step / (TICKS - 1) for step in steps]
+    told = {f"{datetime.fromtimestamp(t, UTC):{form}}": t for t in reversed(moments)}
+    # The last one ends with the picture, however long it is.
     return [
-        label(across(t), height - 12, f"{datetime.fromtimestamp(t, UTC):{form}}", anchor="middle")
-        for t in shown
+        label(WIDTH, height - 12, said, anchor="end")
+        if t == across.high and span
+        else label(across(t), height - 12, said, anchor="middle")
+        for said, t in told.items()
     ]
+
+
+def _form(step: float) -> str:
+    """How finely moments so many seconds apart are told, so that no two read the same."""
+    if step < 300:
+        return "%H:%M:%S"
+    if step < 9 * 3600:
+        return "%H:%M"
+    return "%d %b %H:%M" if step < 24 * 3600 else "%d %b"

@@ -80,17 +80,27 @@ def by_mail(email: Email, password: str, timeout: float, message: Message) -> No
     mail["Subject"], mail["From"], mail["To"] = message.subject, email.sender, ", ".join(email.to)
     mail.set_content(message.text)
     context = ssl.create_default_context(cafile=email.ca)
-    server: smtplib.SMTP = (
-        smtplib.SMTP_SSL(email.host, email.port, timeout=timeout, context=context)
-        if email.security == "ssl"
-        else smtplib.SMTP(email.host, email.port, timeout=timeout)
-    )
-    with server:
+    with _mail_server(email, timeout, context) as server:
         if email.security == "starttls":
             server.starttls(context=context)
         if email.user is not None:
             server.login(email.user, password)
         server.send_message(mail)
+
+
+def _mail_server(email: Email, timeout: float, context: ssl.SSLContext) -> smtplib.SMTP:
+    """The server, reached; an error that names it and what to look at."""
+    try:
+        if email.security == "ssl":
+            return smtplib.SMTP_SSL(email.host, email.port, timeout=timeout, context=context)
+        return smtplib.SMTP(email.host, email.port, timeout=timeout)
+    except smtplib.SMTPResponseException:
+        raise
+    except OSError as error:
+        looked_at = "email.ca, email.security" if isinstance(error, ssl.SSLError) else "email.port"
+        raise OSError(
+            f"{email.host}:{email.port}: {_reason(error)}; is the server up, and are email.host and {looked_at} right?"
+        ) from None
 
 
 def by_webhook(hook: Webhook, timeout: float, message: Message) -> None:
@@ -103,7 +113,8 @@ def by_webhook(hook: Webhook, timeout: float, message: Message) -> None:
             pass
     except FAULTS as error:
         # Said without the address: whoever knows it may post there.
-        raise OSError(f"{urlsplit(hook.url).hostname}: {_reason(error)}") from None
+        remedy = "is it up, and is webhook.url right?"
+        raise OSError(f"{urlsplit(hook.url).hostname}: {_reason(error)}; {remedy}") from None
 
 
 def to_file(path: Path, message: Message) -> None:
@@ -131,4 +142,6 @@ def _reason(error: Exception) -> str:
     cause = error.reason if isinstance(error, urllib.error.URLError) else error
     if isinstance(cause, TimeoutError):
         return "no answer in time"
+    if isinstance(cause, OSError) and cause.strerror and not cause.filename:
+        return one_line(cause.strerror)  # without its number
     return one_line(cause) or type(cause).__name__

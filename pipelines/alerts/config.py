@@ -15,13 +15,16 @@ from pydantic import Field
 from inspection.durations import Duration
 from inspection.errors import ConfigError
 from inspection.store import Store
-from inspection.strict import Strict
+from inspection.strict import Strict, spelled
 from pipelines.door import read_yaml, validated
 
 PASSWORD = "PLUMBLINE_SMTP_PASSWORD"
 FILE = "PLUMBLINE_ALERTS"
 Kind = Literal["failed", "refused", "killed", "missed", "completed"]
-Address = Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+$")]
+Address = Annotated[
+    str,
+    spelled(r"[^@\s]+@[^@\s]+", "write one mail address alone, such as 'line-3@plant.example'"),
+]
 
 
 class Email(Strict):
@@ -39,7 +42,14 @@ class Email(Strict):
 class Webhook(Strict):
     """An address that takes `{"text": …}`, as Slack, Mattermost and others do."""
 
-    url: Annotated[str, Field(pattern=r"^https?://[^\s/]+")]
+    url: Annotated[
+        str,
+        spelled(
+            r"https?://[^\s/]+.*",
+            "begin with http:// or https:// and a server's name",
+            secret=True,  # whoever knows a webhook may write to it
+        ),
+    ]
     ca: Path | None = None
 
 
@@ -60,15 +70,30 @@ def place_of(store: Store, variables: Mapping[str, str]) -> Path:
     return Path(named).expanduser() if named else store.root / "alerts.yaml"
 
 
-def load_alerts(path: Path, variables: Mapping[str, str]) -> Alerts:
-    """Read `path`; ConfigError with every fault of it."""
-    alerts, missing, faults = validated(Alerts, read_yaml(path), variables)
+def load_alerts(path: Path, variables: Mapping[str, str], root: Path) -> Alerts:
+    """Read `path`; a relative path in it counts from `root`, the store. ConfigError with every fault of it."""
+    tree = read_yaml(path, "lines such as 'window: 1h', see docs/how-to/alerts.md")
+    alerts, missing, faults = validated(Alerts, tree, variables, "write {key} out in the file")
     if alerts is not None:
+        alerts = _placed(alerts, root)
         faults = [*faults, *_contradictions(alerts, variables)]
     faults = [f"{path}: {fault}" for fault in (*missing, *faults)]
     if faults or alerts is None:
         raise ConfigError(faults)
     return alerts
+
+
+def _placed(alerts: Alerts, root: Path) -> Alerts:
+    """With paths that mean the same wherever the command was typed."""
+    places = {}
+    if alerts.file is not None:
+        places["file"] = root / alerts.file.expanduser()
+    sections = {
+        key: section.model_copy(update={"ca": root / section.ca.expanduser()})
+        for key, section in (("email", alerts.email), ("webhook", alerts.webhook))
+        if section is not None and section.ca is not None
+    }
+    return alerts.model_copy(update={**places, **sections})
 
 
 def _contradictions(alerts: Alerts, variables: Mapping[str, str]) -> Iterator[str]:

@@ -68,7 +68,7 @@ def tell(
         # Without the default file nobody asked to be told; a file that is named has to be there.
         if not path.exists() and path == store.root / "alerts.yaml":
             return {}
-        alerts = load_alerts(path, variables)
+        alerts = load_alerts(path, variables, store.root)
         held = _held(store, alerts, event, now) if event.kind in alerts.tell else None
         return {} if held is None else _send(store, variables, alerts, event, held, now)
     except (*FAULTS, sqlite3.Error, PlumblineError) as error:
@@ -136,8 +136,13 @@ def _send(
         with _memory(store) as connection, changing(connection):
             again = "UPDATE told SET at = ?, held = ? WHERE key = ?"
             connection.execute(again, [NEVER.isoformat(), held + 1, event.key])
-    to_file(record_of(store), Message("", "", {**message.document, "outcome": sent}))
+    keep(store, message, sent)
     return sent
+
+
+def keep(store: Store, message: Message, sent: Mapping[str, str]) -> None:
+    """Write down what became of a message, by channel."""
+    to_file(record_of(store), Message("", "", {**message.document, "outcome": sent}))
 
 
 def _memory(store: Store) -> AbstractContextManager[sqlite3.Connection]:

@@ -39,12 +39,19 @@ def _document(record: BatchRecord) -> dict[str, object]:
 
 
 def _line(record: BatchRecord) -> str:
-    alarm = "confirmed" if record.confirmed else "alarm" if record.drifted else "steady"
     stream = f" {record.stream}" if record.stream else ""
-    cause = f": {record.cause}" if record.cause else ""
+    found = record.still.cause if record.still else record.cause
+    cause = f": {found}" if found else ""
     rejected = f", rejected {record.decided.rejected.batch.value:.1%}" if record.decided else ""
     images = f"{record.images} images{rejected}, {record.bundle[:8]}"
-    return f"{record.time[:19]}{stream} {alarm}{cause} ({images})"
+    return f"{record.time[:19]}{stream} {_state(record)}{cause} ({images})"
+
+
+def _state(record: BatchRecord) -> str:
+    """`confirmed` is said of the stream, `steady` of the batch: both may be true."""
+    if record.confirmed:
+        return "confirmed" if record.drifted else "steady, drift still confirmed"
+    return "alarm" if record.drifted else "steady"
 
 
 def serve_workspace(settings: Settings, *, port: int, as_json: bool) -> Answer:

@@ -29,7 +29,9 @@ def show_history(name: str, last: int, *, settings: Settings, now: datetime) -> 
         f.sentence + ("" if f.name in unknown else " (accepted since)") for f in ledger.findings
     ]
     clocks = clock_sentences(ledger, now)
-    lost = f"{len(ledger.void)} more entries lost a race and do not count." if ledger.void else ""
+    counted = {link.hash for link in ledger.links}  # an entry written twice has lost no race
+    losers = len([link for link in ledger.void if link.hash not in counted])
+    lost = f"{losers} more entries lost a race and do not count." if losers else ""
     wrong = bool(unknown or standing.strays)
     shown = ledger.links[-last:]
     rows = [
@@ -57,6 +59,7 @@ def show_history(name: str, last: int, *, settings: Settings, now: datetime) -> 
             *([] if rows else [f"No move of '{name}' is in a ledger yet."]),
             *([lost] if lost else []),
             *(f"Clock     {sentence}" for sentence in clocks),
+            *(adopted_line(link) for link in shown if link.entry.kind == "adopt"),
             *(f"Changed   {sentence}" for sentence in (*findings, *standing.stray_sentences)),
         ],
         next=[f"plumbline who {name}"],
@@ -95,6 +98,18 @@ def show_holder(
         ],
         next=[f"plumbline history {name}"],
     )
+
+
+def found_by(link: Link) -> str:
+    """What was wrong when its author chose to go on."""
+    from deploy.registry.moving import FOUND
+
+    return link.entry.evidence.get(FOUND, "")
+
+
+def adopted_line(link: Link) -> str:
+    """An entry that accepts what somebody changed, and what that was."""
+    return f"Adopted   by entry {link.number}, which found: {found_by(link)}"
 
 
 def _standing(name: str, settings: Settings) -> Standing:

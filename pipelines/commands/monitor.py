@@ -80,6 +80,8 @@ def _watch(trip: Flight, parameters: dict[str, Any], at_the_gate: str) -> dict[s
         "images": sum(verdict.images for verdict in found.verdicts),
         "drifted": found.drifted,
         "confirmed": kept.confirmed,
+        "confirmed_here": any(one.confirmed and one.drifted for one in kept.records),
+        "still": [{"stream": one.stream, **vars(one.still)} for one in kept.records if one.still],
         "confirmed_by": rule_words(parameters["loop"].confirm, parameters["loop"].window),
         "sentence": found.sentence,
         "decided": told_outcomes(found),
@@ -93,11 +95,10 @@ def _watch(trip: Flight, parameters: dict[str, Any], at_the_gate: str) -> dict[s
 
 def _answer(trip: Flight, made: dict[str, Any]) -> Answer:
     drifted = made["drifted"]
-    confirmed = f", confirmed by {made['confirmed_by']}" if made["confirmed"] else ""
     return Answer(
         document={"run": trip.record.name, "seconds": trip.record.seconds, **made},
         lines=[
-            f"{'Drifted' if drifted else 'Steady'}   {made['sentence']}{confirmed}",
+            *verdict_lines(made),
             *(f"Decided   {sentence}" for sentence in made["decided"]),
             *([f"Gate      {made['at_the_gate']}"] if made["at_the_gate"] else []),
             f"Report    {made['report']}",
@@ -106,4 +107,32 @@ def _answer(trip: Flight, made: dict[str, Any]) -> Answer:
         ],
         next=["plumbline report --open", "plumbline drift ui"],
         exit_code=Refused.exit_code if drifted else 0,
+    )
+
+
+def verdict_lines(made: dict[str, Any]) -> list[str]:
+    """The verdict, and a line for each stream that is calm now while its drift is confirmed."""
+    verdict = "Drifted" if made["drifted"] else "Steady "
+    return [
+        f"{verdict}   {made['sentence']}{_confirmed(made)}",
+        *(_alarm(alarm) for alarm in made["still"]),
+    ]
+
+
+def _confirmed(made: dict[str, Any]) -> str:
+    """What the rule says of the streams; a calm batch confirms nothing itself."""
+    by, still = made["confirmed_by"], made["still"]
+    here = f", confirmed by {by}" if made["confirmed_here"] else ""
+    if not still:
+        return here
+    names = " and ".join(f"'{alarm['stream']}'" for alarm in still if alarm["stream"])
+    whose = f"the drift of {names}" if names else "the stream's drift"
+    return f"{here}; {whose} is still confirmed by {by}"
+
+
+def _alarm(alarm: dict[str, Any]) -> str:
+    stream = f" in '{alarm['stream']}'" if alarm["stream"] else ""
+    return (
+        f"Still     {alarm['cause']}{stream}, last seen in the batch of {alarm['time'][:19]}: "
+        f"{alarm['remedy']} ({alarm['report']})"
     )

@@ -62,7 +62,10 @@ def _hand(reason: str, who: str | None, now: Callable[[], datetime]) -> Hand:
 
 
 def _answer(move: Move) -> Answer:
+    from pipelines.commands.history import adopted_line, found_by
+
     before = f"version {move.before.version}" if move.before else "nobody"
+    adopted = move.adopted
     entry = move.link.entry if move.link else None
     moved = (
         f"{before} -> version {move.holder.version} of {move.name}"
@@ -81,13 +84,15 @@ def _answer(move: Move) -> Answer:
             "kind": entry.kind if entry else None,
             "who": entry.who if entry else None,
             "time": entry.time if entry else None,
+            "adopted": {"entry": adopted.number, "found": found_by(adopted)} if adopted else None,
         },
         lines=[
+            *([adopted_line(adopted)] if adopted else []),
             f"{move.alias.capitalize():9} {moved}",
             f"Bundle    {move.bundle} (verified)",
             f"Ledger    entry {move.link.number} by {entry.who}"
             if move.link and entry
-            else "Ledger    no move written: the alias stood there",
+            else f"Ledger    no {'further ' if adopted else ''}move written: the alias stood there",
         ],
         next=[
             f"plumbline-edge verify {shlex.quote(str(move.bundle))}",

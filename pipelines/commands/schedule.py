@@ -16,7 +16,7 @@ from pipelines.door import faults_of
 from pipelines.output import Answer, Table
 from pipelines.schedule.book import Entry, Firing
 from pipelines.schedule.commands import check_command
-from pipelines.schedule.cron import Due, zone_of
+from pipelines.schedule.cron import Due, check_steps, zone_of
 from pipelines.schedule.places import Places, held
 from pipelines.schedule.plan import Schedule
 from pipelines.settings import Settings, make_store
@@ -49,7 +49,9 @@ def _stated(stated: Mapping[str, Any]) -> Schedule:
     except ValidationError as error:
         raise ConfigError(list(faults_of(error, Schedule))) from error
     zone_of(schedule.zone)
-    return schedule.model_copy(update={"cron": schedule.times.expression})
+    expression = schedule.times.expression
+    check_steps(expression)
+    return schedule.model_copy(update={"cron": expression})
 
 
 def list_schedules(settings: Settings, now: datetime) -> Answer:
@@ -150,10 +152,8 @@ def show_status(name: str | None, last: int, settings: Settings, now: datetime) 
     entries = [places.book.entry(name)] if name else places.book.entries()
     firings = [_told(firing, settings) for firing in places.book.history(last, name)]
     columns = ("due (UTC)", "schedule", "status", "seconds", "log", "why")
-    rows = [
-        tuple(str(one[key]) for key in ("due", "schedule", "status", "seconds", "log", "sentence"))
-        for one in firings
-    ]
+    told = ("due", "schedule", "status", "seconds", "log")
+    rows = [(*(str(one[key]) for key in told), _why(one)) for one in firings]
     return Answer(
         document={
             "at_work": held(places.at_work),
@@ -164,6 +164,11 @@ def show_status(name: str | None, last: int, settings: Settings, now: datetime) 
         lines=[*([] if rows else ["No firings yet."]), *_warnings(settings, entries, now)],
         next=["plumbline schedule list"],
     )
+
+
+def _why(firing: Mapping[str, Any]) -> str:
+    by_hand = ["run-now, by hand"] if firing["kind"] == "by hand" else []
+    return "; ".join([*by_hand, *([firing["sentence"]] if firing["sentence"] else [])])
 
 
 def _warnings(settings: Settings, entries: Sequence[Entry], now: datetime) -> list[str]:

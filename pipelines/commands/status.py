@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from inspection.evaluation.loop import decide, follow
 from pipelines.commands.target import checked_target
 from pipelines.door import load_config
-from pipelines.launcher.run_records import all_runs
+from pipelines.launcher.run_records import RunRecord, all_runs
 from pipelines.loop.events import ALL, gathered, standing_of
 from pipelines.output import Answer
 from pipelines.schedule.places import Places
@@ -127,7 +127,13 @@ def _runs(name: str, settings: Settings) -> Iterable[Ran]:
     own = [record for record in all_runs(settings.store) if record.config == name]
     for record in own[-SHOWN:][::-1]:
         started = record.started.astimezone()
-        yield Ran(record.name, record.pipeline, started, record.status, record.sentence)
+        yield Ran(record.name, record.pipeline, started, record.status, _said(record))
+
+
+def _said(record: RunRecord) -> str:
+    """Of a run that ended well: what the watch found, or what the gate said."""
+    gate = record.made.get("gate") or {}
+    return str(record.sentence or record.made.get("sentence") or gate.get("sentence") or "")
 
 
 def _streams(name: str, settings: Settings) -> Iterable[Stream]:

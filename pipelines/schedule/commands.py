@@ -27,7 +27,7 @@ def check_command(
 
     Nothing is run. `root` is the command line itself, a Click group.
     """
-    leaf, rest = _leaf(root, words)
+    leaf, rest = _leaf(root, words, ())
     try:
         stated: Mapping[str, Any] = leaf.make_context(" ".join(words), list(rest)).params
     except Exception as error:  # Click's, of which Typer may carry its own
@@ -44,16 +44,17 @@ def check_command(
     return stated
 
 
-def _leaf(group: Any, words: Sequence[str]) -> tuple[Any, Sequence[str]]:
-    """The command that the first words name, and the words left for it."""
+def _leaf(group: Any, words: Sequence[str], above: Sequence[str]) -> tuple[Any, Sequence[str]]:
+    """The command that the first words name, below those `above`, and the words left for it."""
     name, *rest = words or [""]
     if name in NEVER_ALONE:
-        raise UserError(f"'plumbline {name}' cannot be scheduled: {NEVER_ALONE[name]}")
+        named = " ".join(("plumbline", *above, name))
+        raise UserError(f"'{named}' cannot be scheduled: {NEVER_ALONE[name]}")
     known = {one: found for one, found in group.commands.items() if one not in NEVER_ALONE}
     if name not in known:
         raise UserError(f"unknown command {shown(name)}{nearest(name, list(known))}")
     found = known[name]
-    return _leaf(found, rest) if hasattr(found, "commands") else (found, rest)
+    return _leaf(found, rest, (*above, name)) if hasattr(found, "commands") else (found, rest)
 
 
 def _check_config(command: str, stated: Mapping[str, Any], variables: Mapping[str, str]) -> None:

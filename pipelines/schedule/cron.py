@@ -9,6 +9,7 @@ than three hours at once (before 1900).
 from __future__ import annotations
 
 import heapq
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -22,6 +23,25 @@ from pipelines.settings import nearest
 FARTHEST_BACK = timedelta(hours=3)
 """No clock goes back by more; two moments farther apart are in the order of what the clocks show."""
 EXAMPLE = "minute, hour, day, month, weekday, such as '30 2 * * 1-5'"
+STEPS = (
+    (
+        "minute",
+        59,
+        "an hour",
+        "for every two hours write '0 */2 * * *'; for every 90 minutes two schedules, "
+        "'0 */3 * * *' and '30 1-23/3 * * *'",
+    ),
+    ("hour", 23, "a day", "for every second day write '0 2 */2 * *'"),
+    ("day", 30, "a month", "for every second month write '0 2 1 */2 *'"),
+    ("month", 11, "a year", "name the month, such as '0 2 1 1 *'"),
+    (
+        "weekday",
+        6,
+        "a week",
+        "name the day, such as '0 2 * * 1', or two days of the month: '0 2 1,15 * *'",
+    ),
+)
+"""Of each field: the largest step that has an effect, after what the count starts anew, and how to write the wish."""
 
 
 @dataclass(frozen=True, order=True)
@@ -101,6 +121,20 @@ class Cron:
 def cron_of(expression: str, zone: str) -> Cron:
     """The expression, checked; UserError with one sentence for a wrong one or an unknown zone."""
     return Cron(_checked(expression), zone_of(zone))
+
+
+def check_steps(expression: str) -> None:
+    """UserError for a step longer than its field: cron starts to count anew with every hour, day, month, year, week.
+
+    Asked of new schedules alone, so that no scheduler stands still for an old one.
+    """
+    for part, (field_name, longest, anew, remedy) in zip(expression.split(), STEPS, strict=True):
+        for step in re.findall(r"/(\d+)", part):
+            if int(step) > longest:
+                raise UserError(
+                    f"cron {shown(expression)}: {field_name} step {step} is longer than {anew}, with which cron "
+                    f"counts anew, so it would be due once {anew}; {remedy}"
+                )
 
 
 def zone_of(name: str) -> ZoneInfo:

@@ -11,12 +11,17 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from inspection.durations import Duration, seconds_of
-from inspection.strict import Strict
+from inspection.strict import Strict, spelled
 from pipelines.schedule.cron import Cron, Due, cron_of
 
-NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,39}$"
 MOST_LATE = 1000
-Name = Annotated[str, Field(pattern=NAME)]
+Name = Annotated[
+    str,
+    spelled(
+        "[A-Za-z0-9][A-Za-z0-9_.-]{0,39}",
+        "write up to 40 letters a to z, digits, '_', '.' and '-', a letter or digit first, such as 'night-shift'",
+    ),
+]
 Missed = Literal["one", "all", "skip"]
 OnKill = Literal["report", "retry"]
 

@@ -174,7 +174,10 @@ def test_a_steady_line_is_steady_and_a_dark_one_is_flagged(
     import cv2
 
     predict(line, first, held_out, tmp_path / "log")
+    before = list((line.store / "zenml").rglob("*.onnx"))
     steady = line.json("monitor", str(line.config), str(tmp_path / "log"))
+    assert before, "the training keeps a bundle"
+    assert list((line.store / "zenml").rglob("*.onnx")) == before, "a watch keeps none"
     assert steady["drifted"] is False
     assert Path(steady["report"]).is_file()
     assert Path(steady["evidently"]).is_file()

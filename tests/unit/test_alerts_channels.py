@@ -65,7 +65,12 @@ def test_servers_that_are_down__are_a_warning_and_a_record(store: Store, capsys:
         hook = f"http://127.0.0.1:{port}/services/secret-token"
         wanted(store, email=mail_to(port, host="127.0.0.1"), webhook={"url": hook})
         sent = tell(store, {}, event(), NOW)
-    assert all("Connection refused" in outcome for outcome in sent.values())
+    assert sent["email"] == (
+        f"not sent: 127.0.0.1:{port}: Connection refused; is the server up, and are email.host and email.port right?"
+    )
+    assert sent["webhook"] == (
+        "not sent: 127.0.0.1: Connection refused; is it up, and is webhook.url right?"
+    )
     said = capsys.readouterr().err
     assert "warning: alert by email not sent: " in said
     assert "secret-token" not in said + record_of(store).read_text()

@@ -17,7 +17,7 @@ from pipelines.cli import run_command_line
 from pipelines.launcher.launch import flight
 from pipelines.settings import FIRING
 from tests.mail_server import Hook, hook_server
-from tests.unit.alerts_material import NOW, Captured, event, store, wanted
+from tests.unit.alerts_material import NOW, Captured, event, records, store, wanted
 
 __all__ = ["store"]
 
@@ -81,16 +81,31 @@ def test_a_store_that_cannot_be_written__is_no_reason_for_silence(
     assert "warning: alerts forget what they have told" in capsys.readouterr().err
 
 
+def test_a_wrong_webhook__is_not_repeated_where_others_could_read_it(store: Store) -> None:
+    store.root.mkdir()
+    path = store.root / "alerts.yaml"
+    path.write_text("webhook: {url: 'hooks.example/T0/s3cret'}")
+    with pytest.raises(ConfigError) as caught:
+        load_alerts(path, {}, store.root)
+    assert "s3cret" not in str(caught.value.faults)
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [
         ("emial: {}", "unknown key: did you mean 'email'?"),
         ("timeout: 5", "nobody is told"),
-        ("webhook: {url: 'ftp://x'}", "webhook.url: string should match"),
+        (
+            "webhook: {url: 'ftp://x'}",
+            "webhook.url: begin with http:// or https:// and a server's name",
+        ),
         ("webhook: {url: '${NO_SUCH_HOOK}'}", "${NO_SUCH_HOOK} is not set"),
         ("file: a.jsonl\nwindow: 60", "write a duration of up to 30 days with its units"),
         ("file: a.jsonl\ntell: [broken]", "input should be 'failed'"),
-        ("email: {host: h, sender: a, to: [b@c]}", "email.sender: string should match"),
+        (
+            "email: {host: h, sender: a, to: [b@c]}",
+            "email.sender: write one mail address alone",
+        ),
         (
             "email: {host: h, sender: a@b, to: [b@c], user: u}",
             "its password is not set; export PLUMBLINE_SMTP_PASSWORD",
@@ -100,8 +115,9 @@ def test_a_store_that_cannot_be_written__is_no_reason_for_silence(
             "would send the password in the clear",
         ),
         ("email: {host: h, sender: a@b, to: [b@c], password: p}", "email.password: unknown key"),
-        ("webhook: {url: 'https://x', ca: no.pem}", "webhook.ca: there is no file 'no.pem'"),
+        ("webhook: {url: 'https://x', ca: no.pem}", "store/no.pem'; mend the path"),
         ("- 1", "holds a list"),
+        ("", "is empty; lines such as 'window: 1h', see docs/how-to/alerts.md"),
     ],
 )
 def test_faults_of_the_file__a_sentence_each_and_never_the_runs_end(
@@ -111,10 +127,31 @@ def test_faults_of_the_file__a_sentence_each_and_never_the_runs_end(
     path = store.root / "alerts.yaml"
     path.write_text(text)
     with pytest.raises(ConfigError) as caught:
-        load_alerts(path, {})
+        load_alerts(path, {}, store.root)
     assert any(says in fault for fault in caught.value.faults), caught.value.faults
     assert "alerts" in tell(store, {}, event(), NOW)
     assert says.split(";")[0] in capsys.readouterr().err
+
+
+def test_an_unset_name__is_one_fault_with_what_alerts_takes(store: Store) -> None:
+    wanted(store, webhook={"url": "${NO_SUCH_HOOK}"})
+    path = store.root / "alerts.yaml"
+    with pytest.raises(ConfigError) as caught:
+        load_alerts(path, {}, store.root)
+    assert caught.value.faults == (
+        f"{path}: webhook.url: ${{NO_SUCH_HOOK}} is not set; export NO_SUCH_HOOK=… (or put it in .env), "
+        "or write webhook.url out in the file",
+    )
+
+
+def test_a_relative_file__lies_in_the_store_wherever_the_command_was_typed(
+    store: Store, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    wanted(store, file="lines.jsonl")
+    assert tell(store, {}, event(), NOW) == {"file": "sent"}
+    assert (store.root / "lines.jsonl").is_file()
+    assert not (tmp_path / "lines.jsonl").exists()
 
 
 def test_a_run_that_is_refused__keeps_its_end_whatever_the_servers_do(
@@ -150,7 +187,11 @@ def test_the_command__tries_every_channel(
         assert json.loads(capsys.readouterr().out)["sent"] == {"webhook": "sent"}
         hook.status = 500
         assert run_command_line(["alerts", "test"]) == 3
-    assert "not sent: 127.0.0.1: answers 500" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "not sent: 127.0.0.1: answers 500" in said
+    assert "Tells of  failed, refused" in said
+    kept = [(one["what"], one["outcome"]["webhook"][:4]) for one in records(store)]
+    assert kept == [("test of alerts", "sent"), ("test of alerts", "not ")]
 
 
 def test_the_example_of_the_documentation__is_read(root: Path, tmp_path: Path) -> None:
@@ -162,5 +203,6 @@ def test_the_example_of_the_documentation__is_read(root: Path, tmp_path: Path) -
         "PLUMBLINE_SMTP_PASSWORD": "x",
         "PLUMBLINE_WEBHOOK": "https://hooks.example/services/x",
     }
-    alerts = load_alerts(path, known)
-    assert None not in (alerts.email, alerts.webhook, alerts.file)
+    alerts = load_alerts(path, known, tmp_path)
+    assert None not in (alerts.email, alerts.webhook)
+    assert alerts.file == tmp_path / "alerts-of-line-3.jsonl"

@@ -40,7 +40,7 @@ def batch(
     stream: str = "cam1",
     model: str = "a",
 ) -> BatchJudged:
-    remedy = "clean the lamp" if cause == "light" else ""
+    remedy = "clean the lamp" if cause == "light" else "label a sample"
     return BatchJudged(
         START + hours * HOUR, stream, model, drifted, cause if drifted else "", remedy
     )
@@ -99,6 +99,13 @@ def test_the_cause_named_most_often_decides() -> None:
     told = [batch(2, True, "light"), batch(3, True, "model stale"), batch(4, True, "light")]
     decision = decide(follow((*ENOUGH, *told), CONFIG), CONFIG, START + 5 * HOUR)
     assert (decision.action, decision.streams) == ("mend", ("cam1",))
+
+
+def test_the_remedy_is_that_of_the_cause_which_is_named() -> None:
+    told = [batch(2, True, "light"), batch(3, True, "light"), batch(4, True, "model stale")]
+    said = decide(follow((*ENOUGH, *told), CONFIG), CONFIG, START + 5 * HOUR).sentence
+    assert "light since" in said
+    assert said.endswith("clean the lamp")
 
 
 def test_a_window_that_can_never_confirm_is_refused() -> None:

@@ -47,6 +47,25 @@ def test_a_command_that_reads_no_images_needs_no_variable(config: Path) -> None:
     assert load_config(config, [], {}, need_all=False).name == "demo"
     with pytest.raises(ConfigError, match="unknown key"):
         load_config(config, ["monitor.p=1"], {}, need_all=False)
+    # … but one that the config cannot be read without is told there too.
+    with pytest.raises(ConfigError, match=r"name: \$\{LINE\} is not set"):
+        load_config(config, ["name='${LINE}'"], {}, need_all=False)
+
+
+def test_an_unset_variable_is_one_fault_but_hides_no_other(config: Path) -> None:
+    (only,) = faults(config, "name='${LINE}'", PLUMBLINE_DATA="/images")
+    assert only.endswith(
+        "name: ${LINE} is not set; export LINE=… (or put it in .env), or give name=…"
+    )
+    both = faults(config, "nam='${LINE}'", PLUMBLINE_DATA="/images")
+    assert any("unknown key: did you mean 'name'?" in fault for fault in both)
+
+
+def test_a_name_is_asked_for_in_words(config: Path) -> None:
+    (said,) = faults(config, "name=wéird", PLUMBLINE_DATA="/images")
+    assert said.endswith(
+        "name: write 2 to 41 small letters a to z, digits and '_', a letter first, such as 'line_3', got 'wéird'"
+    )
 
 
 @pytest.mark.parametrize(

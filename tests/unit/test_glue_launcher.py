@@ -222,6 +222,13 @@ def test_a_full_disk_is_the_users_and_says_the_remedy() -> None:
         assert "\n" not in str(ours)
 
 
+def test_a_damaged_database_is_the_users_and_says_the_remedy() -> None:
+    for said in ("file is not a database", "database disk image is malformed"):
+        ours = as_ours(RuntimeError(f"(sqlite3.DatabaseError) {said}\n[SQL: X]"))
+        assert ours.exit_code == 2
+        assert f"is damaged ({said}): put its backup back" in str(ours)
+
+
 def test_anything_else_unforeseen_is_ours() -> None:
     assert as_ours(KeyError("x")).exit_code == 1
     missing = FileNotFoundError(2, "No such file or directory", "/x")

@@ -61,6 +61,29 @@ def test_a_day_names_all_who_reigned_in_it() -> None:
     assert who(ledger, begin, end) == []
 
 
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [
+        ("2026-03-01T12:30:15", [1, 2]),  # as `who` writes it down: the second move was within it
+        ("2026-03-01 12:30:15Z", [1, 2]),
+        ("2026-03-01T12:30", [1, 2, 3]),
+        ("2026-03-01T13:30+01:00", [1, 2, 3]),
+        ("2026-03-01T07-05:00", [1, 2, 3]),
+        ("2026-03-01T12:30:15.499999", [1]),
+        ("2026-03-01T12:30:15.500", [2]),
+        ("2026-03-01T12:30:14", [1]),
+        ("2026-03-01T12:30:16", [2]),
+        ("2026-03-01T12:31", [3]),
+        ("2026-03-01T12:31:00", [3]),
+    ],
+)
+def test_a_time_means_the_whole_second_minute_or_hour(asked: str, found: list[int]) -> None:
+    half_past = NOON + timedelta(minutes=30)
+    second, third = half_past + timedelta(seconds=15.5), half_past + timedelta(seconds=40)
+    ledger = moves((NOON, 1), (second, 2), (third, 3))
+    assert who(ledger, *asked_for(asked, UTC, NOW)) == found
+
+
 def test_a_moment_without_an_offset_is_local_and_summer_time_is_known() -> None:
     berlin = ZoneInfo("Europe/Berlin")
     assert asked_for("2026-01-31T14:30", berlin, NOW)[0] == datetime(

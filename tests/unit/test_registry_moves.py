@@ -187,7 +187,7 @@ def test_move__an_alias_that_a_plain_client_moved_is_refused_until_somebody_deci
     site.client.delete_registered_model_alias(site.name, "challenger")
     assert adopt(site.store, site.name, Hand("the night shift did it")).entry.kind == "adopt"
     standing = site.standing()
-    assert (standing.holders, standing.strays) == ({"champion": first}, {})
+    assert (standing.holders, standing.strays) == ({"champion": first, "previous": second}, {})
     assert "alias 'champion'" in standing.ledger.head.entry.evidence["found"]
     crown(site, third)
     assert adopt(site.store, site.name, WHY) is None

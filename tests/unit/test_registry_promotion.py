@@ -14,11 +14,10 @@ import pytest
 from deploy.edge.bundle import load_golden, open_bundle
 from deploy.edge.errors import TamperedBundle
 from deploy.edge.preprocess import preprocess
-from deploy.registry.aliases import DIGEST, Hand, Standing
-from deploy.registry.ledger import Entry, Holder, Ledger, Link
+from deploy.registry.aliases import DIGEST, Hand
 from deploy.registry.models import bundle_of, champion_bundle, list_versions, mark_judged
 from deploy.registry.moving import Overtaken
-from deploy.registry.promotion import Terms, champions, crown, promote, roll_back
+from deploy.registry.promotion import Terms, crown, promote, roll_back
 from deploy.registry.tracking import URI_SETTING
 from inspection.errors import Refused, UserError
 from pipelines.cli import run_command_line
@@ -161,7 +160,7 @@ def test_promote__mistakes_are_a_sentence_each(site: Site, tmp_path: Path, comma
 
 
 def test_history__of_a_stray_alias_ends_with_code_3(
-    site: Site, tmp_path: Path, command: Any
+    site: Site, tmp_path: Path, command: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     site.registered(tmp_path)
     command("promote", site.name, 1, "--reason", "why not")
@@ -172,8 +171,16 @@ def test_history__of_a_stray_alias_ends_with_code_3(
     assert command("who", site.name)["strays"] == [stray]
     assert champion_bundle(site.store, site.name).name == bundle_of(site.store, site.name, 1).name
     assert "moved outside" in command("promote", site.name, 2, "--reason", "x", code=3)["faults"][0]
-    assert command("promote", site.name, 2, "--reason", "x", "--adopt")["entry"] is None
+    told = command("promote", site.name, 2, "--reason", "x", "--adopt")
+    assert (told["entry"], told["adopted"]) == (None, {"entry": 4, "found": stray})
     assert [e["kind"] for e in command("history", site.name)["entries"]][-1] == "adopt"
+    site.client.set_registered_model_alias(site.name, "champion", "1")
+    assert run_command_line(["promote", site.name, "1", "--reason", "x", "--adopt"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("Adopted   by entry 5, which found: alias 'champion' of ")
+    assert "Ledger    no further move written: the alias stood there" in lines
+    assert run_command_line(["history", site.name]) == 0
+    assert f"Adopted   by entry 4, which found: {stray}" in capsys.readouterr().out
 
 
 def test_rollback__of_a_bundle_that_was_changed_moves_nothing(site: Site, tmp_path: Path) -> None:
@@ -231,33 +238,3 @@ def test_a_server_that_is_not_there_is_a_sentence(
         (line,) = capsys.readouterr().err.strip().splitlines()
         assert "PLUMBLINE_TRACKING_URI: no MLflow server to work with at 'http://127.0.0.1:" in line
         assert "secret" not in line
-
-
-def held_by(*versions: tuple[str, int]) -> Standing:
-    """A ledger of (kind, champion)."""
-    links = []
-    for number, (kind, version) in enumerate(versions, start=1):
-        after = {"champion": Holder(version, "")}
-        entry = Entry(number, "", "", kind, "", {}, {}, after, "", "")  # type: ignore[arg-type]
-        links.append(Link(number, str(number), entry))
-    return Standing("demo", Ledger(links=links), {})
-
-
-@pytest.mark.parametrize(
-    ("moves", "left"),
-    [
-        ([], []),
-        ([("promote", 1)], [1]),
-        ([("promote", 1), ("promote", 2), ("promote", 3)], [1, 2, 3]),
-        ([("promote", 1), ("promote", 2), ("promote", 3), ("rollback", 2)], [1, 2]),
-        ([("promote", 1), ("promote", 2), ("rollback", 1), ("register", 1)], [1]),
-        ([("promote", 1), ("promote", 2), ("rollback", 1), ("promote", 3)], [1, 3]),
-        ([("promote", 1), ("promote", 2), ("promote", 1)], [1, 2, 1]),
-        ([("promote", 1), ("adopt", 2), ("rollback", 1)], [1]),
-        ([("rollback", 4)], [4]),
-    ],
-)
-def test_champions__a_rollback_takes_away_what_a_promotion_put_on(
-    moves: list[tuple[str, int]], left: list[int]
-) -> None:
-    assert [holder.version for holder in champions(held_by(*moves).ledger)] == left

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
+import hashlib
+import itertools
+import sqlite3
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
@@ -9,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.registry import ledger_server
+from deploy.registry import aliases, ledger_server
 from deploy.registry.aliases import Hand, stand, swap
 from deploy.registry.ledger_server import ENTRY, HASH, copy_path, ledger_name
 from deploy.registry.moving import adopt
@@ -96,6 +101,69 @@ def test_ledger__gone_as_a_whole_is_written_again_from_the_copy(site: Site) -> N
     assert ledger.findings == []
     crown(site, second)
     assert site.aliases == {"challenger": 2, "champion": 2}
+
+
+@pytest.mark.parametrize("numbers", [(3,), (2, 3)])
+def test_ledger__newest_entries_deleted_in_the_database_are_adopted_at_the_first_try(
+    site: Site, numbers: tuple[int, ...]
+) -> None:
+    """Their numbers are given out again: a new entry would lie where the copy has another."""
+    if site.kind != "sqlite":
+        pytest.skip("by SQL on the store's own file")
+    first, second = site.enlisted(2)
+    crown(site, first)
+    before = [(link.number, link.hash) for link in site.standing().ledger.links]
+    with contextlib.closing(sqlite3.connect(site.store.mlflow_database)) as database, database:
+        for table, number in itertools.product(("model_version_tags", "model_versions"), numbers):
+            database.execute(
+                f"delete from {table} where name = ? and version = ?",
+                (ledger_name(site.name), number),
+            )
+    with pytest.raises(Refused, match=f"entry {numbers[0]} is gone from the server"):
+        crown(site, second)
+    found = adopt(site.store, site.name, Hand("seen")).entry.evidence["found"]
+    assert f"entry {numbers[0]} is gone from the server; this machine's copy says: " in found
+    ledger = site.standing().ledger
+    assert [(link.number, link.hash) for link in ledger.links][:3] == before
+    assert (len(ledger.links), ledger.findings, ledger.void) == (4, [], [])
+    assert crown(site, second) == 5
+
+
+def test_ledger__a_newest_entry_deleted_by_a_client_is_written_again_for_every_machine(
+    site: Site,
+) -> None:
+    first, second = site.enlisted(2)
+    crown(site, first)
+    site.client.delete_model_version(ledger_name(site.name), "3")
+    adopt(site.store, site.name, Hand("seen"))
+    crown(site, second)
+    if site.kind != "sqlite":  # a home that never saw it has the whole chain all the same
+        crown(dataclasses.replace(site, store=site.other), first)
+        ledger = stand(site.other, site.name, whole=True).ledger
+        assert [f.name for f in ledger.findings] == ["gone:3"]
+        assert len(ledger.links) == 6
+
+
+def test_ledger__another_entry_in_the_place_of_one_is_told_in_a_sentence(site: Site) -> None:
+    """Two histories of one registry: a backup was put back, and somebody went on from there."""
+    first, second = site.enlisted(2)
+    ours = site.standing()
+    crown(site, first)
+    entry = aliases._entry(
+        ours, {"champion": second}, Hand("after the backup", "eve@line"), "promote"
+    )
+    tags = {ENTRY: entry.text, HASH: hashlib.sha256(entry.text.encode()).hexdigest()}
+    for key, value in tags.items():
+        site.client.set_model_version_tag(ledger_name(site.name), "3", key, value)
+    (finding,) = stand(site.store, site.name, whole=True).ledger.findings
+    assert finding.sentence.startswith(
+        "entry 3 was replaced on the server: another entry stands in its place, "
+    )
+    assert "eve@line: promote: challenger 2 -> nobody, champion nobody -> 2" in finding.sentence
+    assert "(after the backup); this machine's copy says: " in finding.sentence
+    assert entry.nonce not in finding.sentence
+    adopt(site.store, site.name, Hand("seen"))
+    crown(site, second)
 
 
 def test_ledger__edited_in_this_machines_copy_is_named(site: Site) -> None:

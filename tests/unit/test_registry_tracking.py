@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from mlflow.exceptions import MlflowException
 
-from deploy.registry.tracking import TrackedRun, flat, open_tracking, track_run, tracking_uri
+from deploy.registry.tracking import (
+    TrackedRun,
+    flat,
+    open_tracking,
+    speaking,
+    track_run,
+    tracking_uri,
+)
+from inspection.errors import UserError
 from inspection.store import Store
+from pipelines.cli import run_command_line
+from tests.registry_sites import empty_database, store_on
+
+__all__ = ["empty_database"]
 
 pytestmark = pytest.mark.process
 
@@ -109,3 +124,70 @@ def test_tracking_uri__setting_moves_the_store_of_runs(
     track_run(store, "line", TrackedRun("run"))
     assert elsewhere.exists()
     assert not store.mlflow_database.exists()
+
+
+@pytest.mark.parametrize("begin", [0, 8192])
+def test_a_damaged_database_is_named_with_its_remedy(
+    empty_database: Path,
+    tmp_path: Path,
+    begin: int,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    store = store_on(empty_database, tmp_path / "store")
+    monkeypatch.setenv("PLUMBLINE_STORE", str(store.root))
+    with store.mlflow_database.open("r+b") as database:
+        database.seek(begin)
+        database.write(b"\xfe" * (store.mlflow_database.stat().st_size - begin))
+    with pytest.raises(
+        UserError, match="is damaged"
+    ):  # a run, which does not ask the registry by a command
+        open_tracking(store)
+    for asked in (["history", "demo"], ["models"], ["promote", "demo", "1", "--reason", "x"]):
+        assert run_command_line(asked) == 2
+        (line,) = capsys.readouterr().err.strip().splitlines()
+        assert line.startswith(f"error: {store.mlflow_database}: is damaged (")
+        assert "put its backup back; this machine's copies of the ledgers" in line
+        assert str(store.ledgers) in line
+
+
+def test_a_database_damaged_after_it_was_opened_is_told_too(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = open_tracking(store)
+    damaged = MlflowException("(sqlite3.DatabaseError) database disk image is malformed\n[SQL: X]")
+
+    def read(*_: object, **__: object) -> None:
+        raise damaged
+
+    monkeypatch.setattr(type(client), "get_model_version", read)
+    with (
+        pytest.raises(UserError, match=r"mlflow\.db: is damaged \(database disk image is"),
+        speaking(store),
+    ):
+        client.get_model_version("demo", "1")
+    monkeypatch.setenv("PLUMBLINE_TRACKING_URI", "http://ann:secret@registry.plant:5000")
+    with (
+        pytest.raises(UserError, match=r"'http://registry\.plant:5000' does not do"),
+        speaking(store),
+    ):
+        client.get_model_version("demo", "1")
+
+
+def test_what_a_database_says_is_logged_only_when_asked_for(
+    empty_database: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """MLflow logs it with its SQL, and raises it: as a sentence it is enough."""
+    store = store_on(empty_database, tmp_path / "store")
+    client = open_tracking(store)
+    with contextlib.closing(sqlite3.connect(store.mlflow_database)) as database:
+        database.execute("ALTER TABLE registered_models RENAME TO gone")
+    capsys.readouterr()
+    for debug, logged in (("", False), ("0", False), ("1", True)):
+        monkeypatch.setenv("PLUMBLINE_DEBUG", debug)
+        with pytest.raises(MlflowException, match="no such table"):
+            client.search_registered_models()
+        assert ("[SQL: " in capsys.readouterr().err) == logged

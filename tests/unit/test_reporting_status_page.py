@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+
+import pytest
 
 from inspection.reporting.status_page import (
     Due,
@@ -15,7 +18,7 @@ from inspection.reporting.status_page import (
     render_status_page,
     write_status_page,
 )
-from inspection.reporting.stream_chart import Judged
+from inspection.reporting.stream_chart import Judged, stream_chart
 from tests.unit.reporting_audit import audit
 
 NOW = datetime(2026, 11, 21, 6, 30, tzinfo=UTC)
@@ -120,3 +123,35 @@ def test_one_batch_alone_has_an_axis_too() -> None:
 def test_it_is_written_whole(tmp_path: Path) -> None:
     target = write_status_page(STATUS, tmp_path / "deep" / "status.html")
     assert target.read_text(encoding="utf-8").endswith("</html>\n")
+
+
+def test_the_loop_s_sentence_stands_once() -> None:
+    def shown(status: Status) -> int:
+        return audit(render_status_page(status)).text.count("watching: cam1: light")
+
+    assert shown(STATUS) == 1
+    assert shown(dataclasses.replace(STATUS, worries=(STATUS.loop,))) == 1
+    assert shown(dataclasses.replace(STATUS, worries=("SMTP is down.",))) == 1
+
+
+def test_only_moves_of_the_champion_stand_under_its_name() -> None:
+    other = Move(NOW, "challenger", "", "8", "bert", "registered")
+    page = render_status_page(dataclasses.replace(STATUS, moves=(other, *STATUS.moves)))
+    reigns, others = page.index("Moves of the champion"), page.index("Moves of other aliases")
+    assert reigns < page.index("anna") < others < page.index("bert")
+    assert "2 moves shown" in audit(page).text
+    assert "Moves of other aliases" not in render_status_page(STATUS)
+
+
+@pytest.mark.parametrize("span", [3, 20, 100, 300, 7200, 100_000, 200_000, 400_000, 9_000_000])
+def test_no_two_moments_of_the_axis_read_the_same(span: int) -> None:
+    apart = (Judged(NOW, False), Judged(NOW + timedelta(seconds=span), False))
+    labels = re.findall(r"<text[^>]*>(\d[^<]+)<", str(stream_chart([("cam1", apart)])))
+    assert len(labels) >= 4
+    assert len(labels) == len(set(labels))
+
+
+def test_names_of_runs_and_moments_stay_in_one_line() -> None:
+    page = render_status_page(STATUS)
+    assert '<span class="whole">line_3-1</span>' in page
+    assert '<span class="whole">2026-11-12 06:30 UTC</span>' in page

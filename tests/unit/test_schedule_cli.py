@@ -86,14 +86,18 @@ def test_any_command_that_ends_can_be_entered(schedule: Any, command: list[str])
         (["x", *HOURLY, "run", "line.yaml", "--frsh"], "No such option: --frsh"),
         (["x", *HOURLY, "run"], "Missing argument 'CONFIG'"),
         (["x", *HOURLY, "monitor", "line.yaml", "no-log"], "there is no folder 'no-log'"),
-        (["x", *HOURLY, "ui"], "cannot be scheduled: it serves pages"),
+        (["x", *HOURLY, "ui"], "'plumbline ui' cannot be scheduled: it serves pages"),
+        (["x", *HOURLY, "drift", "ui"], "'plumbline drift ui' cannot be scheduled"),
+        (["x", "--cron", "*/90 * * * *", "recipes"], "minute step 90 is longer than an hour"),
         (["x", *HOURLY, "schedule", "start"], "the scheduler does not start itself"),
         (["x", *HOURLY, "--missed", "some", "recipes"], "missed: input should be 'one'"),
         (["x", *HOURLY, "--on-kill", "cry", "recipes"], "on_kill: input should be"),
         (["x", *HOURLY, "--grace", "5", "recipes"], "write a duration"),
         (["x", *HOURLY, "--limit", "0", "recipes"], "limit: input should be greater"),
-        (["a b", *HOURLY, "recipes"], "name: string should match"),
-        (["../x", *HOURLY, "recipes"], "name: string should match"),
+        (["a b", *HOURLY, "recipes"], "name: write up to 40 letters a to z, digits"),
+        (["../x", *HOURLY, "recipes"], "name: write up to 40 letters a to z, digits"),
+        (["${x}", *HOURLY, "recipes"], "such as 'night-shift', got '${x}'"),
+        (["x", *HOURLY, "--lock", "é", "recipes"], "lock: write up to 40 letters"),
     ],
 )
 def test_mistakes__are_a_sentence_and_make_nothing(
@@ -167,6 +171,7 @@ def test_run_now__gives_the_commands_own_code_and_log(schedule: Any, tmp_path: P
     assert "did you mean 'name'?" in made["sentence"] or "line.yaml" in made["sentence"]
     shown = document(schedule, "status")
     assert [one["status"] for one in shown["firings"]] == ["done", "failed"]
+    assert schedule("status")["stdout"].count("run-now, by hand") == 2
     assert not shown["at_work"]
     with taken(places_in(tmp_path).at_work, fcntl.LOCK_SH):
         assert document(schedule, "status")["at_work"]

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inspection.errors import MissingExtra, UserError
-from pipelines.schedule.cron import cron_of
+from pipelines.schedule.cron import check_steps, cron_of
 from tests.unit.schedule_material import counted_out
 
 CHANGES = [
@@ -109,6 +109,30 @@ def test_mistakes__are_one_sentence(expression: str, zone: str, says: str) -> No
     with pytest.raises(UserError, match=says) as caught:
         cron_of(expression, zone)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("expression", "says"),
+    [
+        ("*/90 * * * *", "minute step 90 .* due once an hour; .*'0 \\*/3 \\* \\* \\*'"),
+        ("5,10-50/60 * * * *", "minute step 60"),
+        ("0 */48 * * *", "hour step 48 .* due once a day; .*'0 2 \\*/2"),
+        ("0 0 */60 * *", "day step 60 .* once a month"),
+        ("0 0 1 */12 *", "month step 12 .* once a year"),
+        ("0 0 * * */14", "weekday step 14 .* once a week"),
+    ],
+)
+def test_a_step_longer_than_its_field__is_refused_with_the_way_out(
+    expression: str, says: str
+) -> None:
+    cron_of(expression, "UTC")  # an old schedule still fires
+    with pytest.raises(UserError, match=says):
+        check_steps(expression)
+
+
+@pytest.mark.parametrize("expression", [*EXPRESSIONS, "*/59 */23 */30 */11 */6"])
+def test_a_step_with_an_effect__is_taken(expression: str) -> None:
+    check_steps(expression)
 
 
 def test_without_the_library__the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -74,6 +74,6 @@ def _row(signal: Signal) -> list[Child]:
         signal.method,
         small(signal.score),
         small(signal.threshold),
-        number(signal.effect),
+        number(signal.effect) if signal.effect else "–",
         badge("drifted", "bad") if signal.drifted else badge("steady", "good"),
     ]
