@@ -66,5 +66,11 @@ def test_two_runs_at_once_on_a_new_store_both_finish(tmp_path: Path) -> None:
     outcomes = [(process.communicate(timeout=900), process.returncode) for process in both]
     for (out, err), code in outcomes:
         assert code in (0, 3), err  # the later one may lose against the earlier: that is the gate
-        assert json.loads(out)["status"] in ("completed", "refused")
-    assert len({json.loads(out)["run"] for (out, _), _ in outcomes}) == 2
+        told = json.loads(out)
+        if told.get("status") not in ("completed", "refused"):
+            # Both were judged while there was no champion: only one can become it unseen by the other.
+            (fault,) = told["faults"]
+            assert "run again, so that it is compared with that" in fault
+    first, second = line.json("runs")["runs"]
+    assert {first["status"], second["status"]} <= {"completed", "refused"}
+    assert "completed" in (first["status"], second["status"])

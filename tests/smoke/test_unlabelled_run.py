@@ -18,6 +18,7 @@ data: {{kind: folder, root: {root}, ok_class: plain, unlabelled: more}}
 teacher: {{backbone: test_resnet, weights: none, image_size: 64}}
 student: {{image_size: 32, epochs: 2, batch_size: 16, unlabelled: true}}
 monitor: {{min_images: 5}}
+gate: {{ways: []}}
 """
 MORE = 30
 
