@@ -39,7 +39,6 @@ def measured_economics(store: Store, name: str, version: int) -> Economics | Non
     said = tags_of(store, name, version).get(ECONOMICS, "")
     try:
         return Economics.from_json(said.encode()) if said else None
-    except (
-        ValueError
-    ):  # written by another Plumbline, or by hand: no figure is better than a wrong one
+    except ValueError:
+        # Written by another Plumbline, or by hand: no figure is better than a wrong one.
         return None

@@ -85,7 +85,10 @@ def promote(
     _check_expected(seen, to, terms.expect)
     hand = dataclasses.replace(hand, evidence={**evidence, **hand.evidence})
     reigned = champions(seen.ledger)
-    wanted = lambda now: _promoted(now, to, holder, reigned)  # noqa: E731
+
+    def wanted(now: Aliases) -> Aliases:
+        return _promoted(now, to, holder, reigned)
+
     before, link = move(store, seen, to, wanted, hand, "promote")
     return Move(name, to, holder, before, bundle.folder, link, adopted)
 
@@ -121,8 +124,11 @@ def roll_back(store: Store, name: str, hand: Hand, *, expect: int | None = None)
             f"{bundle.digest[:12]} now: somebody changed it by hand; promote another version"
         )
     hand = dataclasses.replace(hand, evidence={**_evidence(bundle), **hand.evidence})
-    # `previous` is whom the next rollback would bring, not the one that has just failed.
-    wanted = lambda now: with_previous({**now, CHAMPION: target}, earlier)  # noqa: E731
+
+    def wanted(now: Aliases) -> Aliases:
+        """`previous` is whom the next rollback would bring, not the one that has just failed."""
+        return with_previous({**now, CHAMPION: target}, earlier)
+
     before, link = move(store, seen, CHAMPION, wanted, hand, "rollback")
     return Move(name, CHAMPION, target, before, bundle.folder, link)
 

@@ -111,9 +111,12 @@ def _not_told_twice(record: logging.LogRecord) -> bool:
 @contextlib.contextmanager
 def _damage_told(store: Store) -> Iterator[None]:
     """A damaged SQLite file is named, with what can be done."""
+    from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
+
     try:
         yield
-    except Exception as error:
+    except (MlflowException, SQLAlchemyError) as error:
         what = next((words for words in DAMAGED if words in str(error)), None)
         if what is None or is_remote(store):  # of another machine's file nothing can be said here
             raise
